@@ -1,0 +1,153 @@
+"""The consultation: triage, independent opinions, decision. The one implementation there is.
+
+Evaluation and serving both call `consult`, so that what was measured is what is served.
+Source: METHOD, section 'The consultation'.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict
+
+from mmedagent.cases.case import Opinion, Question, Specialty
+from mmedagent.consultation.doctor import Doctor, Panel, Prompt, Sampling
+from mmedagent.consultation.parsing import match_option, match_specialty, parse_reply
+from mmedagent.consultation.prompts import Style, attending_messages, triage_messages
+
+FALLBACK_SPECIALTY: Specialty = "Radiologist"
+"""Whom the panel answers as when triage named no specialty; `Consultation.specialty` stays None."""
+
+
+class Consultation(BaseModel):
+    """What was said and decided about one question."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    specialty: Specialty | None
+    """The specialty that triage named; None when its reply named none."""
+    triage_reasoning: str
+    triage_raw: str
+    opinions: tuple[Opinion, ...]
+    letter: str | None
+    """The attending's decision; None when its reply could not be read as an option."""
+    reasoning: str
+    raw: str
+    seconds: dict[str, float]
+    """Seconds per stage (`triage`, `panel`, `attending`), the batch's divided by its size."""
+
+    @property
+    def role(self) -> Specialty:
+        """The specialty that the panel answered as."""
+        return self.specialty or FALLBACK_SPECIALTY
+
+
+class Routing(BaseModel):
+    """What triage said of one question."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    specialty: Specialty | None
+    reasoning: str
+    raw: str
+
+    @property
+    def role(self) -> Specialty:
+        """The specialty that the panel is asked to answer as."""
+        return self.specialty or FALLBACK_SPECIALTY
+
+
+class Decision(BaseModel):
+    """What the attending physician decided."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    letter: str | None
+    reasoning: str
+    raw: str
+
+
+def route(
+    questions: Sequence[Question], triage: Doctor, sampling: Sampling, style: Style
+) -> list[Routing]:
+    """Let the triage doctor name one specialty for each question."""
+    prompts = [Prompt(triage_messages(q, style), (q.image,)) for q in questions]
+    routings = []
+    for raw in triage.reply(prompts, sampling):
+        reply = parse_reply(raw)
+        specialty = match_specialty(reply.answer)
+        routings.append(Routing(specialty=specialty, reasoning=reply.reasoning, raw=raw))
+    return routings
+
+
+def decide(
+    questions: Sequence[Question],
+    opinions: Sequence[Sequence[Opinion]],
+    attending: Doctor,
+    sampling: Sampling,
+    style: Style,
+) -> list[Decision]:
+    """Let the attending physician decide each question, given its opinions."""
+    prompts = [
+        Prompt(attending_messages(question, said, style), (question.image,))
+        for question, said in zip(questions, opinions, strict=True)
+    ]
+    decisions = []
+    for question, raw in zip(questions, attending.reply(prompts, sampling), strict=True):
+        reply = parse_reply(raw)
+        letter = match_option(reply.answer, question.options)
+        decisions.append(Decision(letter=letter, reasoning=reply.reasoning, raw=raw))
+    return decisions
+
+
+def consult(
+    questions: Sequence[Question],
+    triage: Doctor,
+    panel: Panel,
+    attending: Doctor,
+    sampling: Sampling,
+    style: Style,
+) -> list[Consultation]:
+    """Consult on each question: one specialty, the panel's opinions in it, one decision.
+
+    The panel is asked once for the whole batch, so that its requests run in parallel. Errors of
+    the panel pass through: an answer without opinions is never invented.
+    """
+    if not questions:
+        return []
+    started = time.perf_counter()
+    routings = route(questions, triage, sampling, style)
+    routed = time.perf_counter()
+    opinions = panel.opinions(questions, [routing.role for routing in routings])
+    heard = time.perf_counter()
+    decisions = decide(questions, opinions, attending, sampling, style)
+    decided = time.perf_counter()
+    seconds = {
+        "triage": (routed - started) / len(questions),
+        "panel": (heard - routed) / len(questions),
+        "attending": (decided - heard) / len(questions),
+    }
+    return [
+        Consultation(
+            specialty=routing.specialty,
+            triage_reasoning=routing.reasoning,
+            triage_raw=routing.raw,
+            opinions=tuple(said),
+            letter=decision.letter,
+            reasoning=decision.reasoning,
+            raw=decision.raw,
+            seconds=seconds,
+        )
+        for routing, said, decision in zip(routings, opinions, decisions, strict=True)
+    ]
+
+
+def majority_vote(opinions: Sequence[Opinion]) -> str | None:
+    """Return the letter most specialists chose; of tied letters the one named first; None if none.
+
+    'First' is in the panel's fixed order, so the vote is deterministic.
+    """
+    letters = [opinion.letter for opinion in opinions if opinion.letter is not None]
+    if not letters:
+        return None
+    return Counter(letters).most_common(1)[0][0]
