@@ -1,0 +1,66 @@
+"""The command line `mmedagent`: its commands, and how an error becomes a message and an exit code."""
+
+import os
+import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
+
+import click
+import typer
+from rich.console import Console
+
+from mmedagent.cli import consult, data, gate, report, serve, store, ui
+from mmedagent.errors import ExitCode, MMedAgentError
+
+app = typer.Typer(
+    name="mmedagent",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help=(
+        "Retrain, judge and serve the two vision-language doctors of MMedAgent-RL.\n\n"
+        "Start here: `mmedagent run --recipe laptop`, then `mmedagent consult IMAGE \"question\" "
+        "--option ... --option ...`, then `mmedagent report`.\n\n"
+        "Exit codes: 0 done or pass, 1 crash, 2 usage, 10 fail, 11 underpowered, "
+        "12 broken evidence, 13 bad data, 75 interrupted with a checkpoint.\n\n"
+        "Decision support under study: no medical device."
+    ),
+)
+app.add_typer(data.app, name="data")
+app.add_typer(store.app, name="store")
+for command in (serve.serve, consult.consult, ui.ui, report.report, gate.gate):
+    app.command(name=command.__name__)(command)
+
+
+def register_plugins(target: typer.Typer) -> None:
+    """Let the installed packages add their commands (entry-point group `mmedagent.commands`).
+
+    The library imports no pipeline code: `run`, `compile` and `submit` register themselves.
+    """
+    for entry in entry_points(group="mmedagent.commands"):
+        register: Callable[[typer.Typer], None] = entry.load()
+        register(target)
+
+
+def main() -> None:
+    """Run the command line; one clear message and the table's exit code for what a user can mend."""
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    register_plugins(app)
+    console = Console(stderr=True, highlight=False)
+    try:
+        app(standalone_mode=False)
+    except MMedAgentError as error:
+        console.print(f"[bold red]{type(error).__name__}[/]: ", end="")
+        console.print(str(error), markup=False, soft_wrap=True)
+        sys.exit(int(error.exit_code))
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(int(ExitCode.USAGE))
+    except (click.Abort, KeyboardInterrupt):
+        console.print("interrupted")
+        sys.exit(130)
