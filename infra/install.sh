@@ -31,21 +31,17 @@ fi
 echo "install: making .venv with $("$python" --version) and $(grep -c '==' requirements.lock) locked packages"
 rm -f "$stamp"
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-pip=(.venv/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes --only-binary :all:)
+pip=(.venv/bin/python -m pip --disable-pip-version-check install --quiet --no-deps)
 
 # CPU torch first, from the configured indexes if they carry the CPU build, else from PyTorch's own:
 # the plain name on PyPI brings gigabytes of CUDA.
-torch_lock=.venv/torch.lock
-grep -A1 '^torch==' requirements.lock >"$torch_lock"
-"${pip[@]}" -r "$torch_lock" 2>.venv/torch.log ||
-  "${pip[@]}" -r "$torch_lock" --extra-index-url https://download.pytorch.org/whl/cpu
+grep -A1 '^torch==' requirements.lock >.venv/torch.lock
+"${pip[@]}" --require-hashes -r .venv/torch.lock 2>.venv/torch.log ||
+  "${pip[@]}" --require-hashes -r .venv/torch.lock --extra-index-url https://download.pytorch.org/whl/cpu
 
-# Some packages are published as source only; their builds are pinned by hash like the rest.
-pip=("${pip[@]/--only-binary/}")
-pip=("${pip[@]/:all:/}")
-rest_lock=.venv/rest.lock
-awk '/^torch==/{skip=1; next} skip && /^    /{next} {skip=0; print}' requirements.lock >"$rest_lock"
-.venv/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --require-hashes -r "$rest_lock"
-.venv/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --no-build-isolation --editable .
+# The rest needs no resolver: the lock is complete, and every file is pinned by hash.
+awk '/^torch==/ {skip = 1; next} skip && /^    / {next} {skip = 0; print}' requirements.lock >.venv/rest.lock
+"${pip[@]}" --require-hashes -r .venv/rest.lock
+"${pip[@]}" --no-build-isolation --editable .
 echo "$wanted" >"$stamp"
 echo "install: done"

@@ -1,0 +1,53 @@
+"""The whole recipe: one typed section for each piece of work.
+
+A DAG step is handed its own section alone, so that changing a field reruns only what depends on it.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mmedagent.recipes.data import DataRecipe, ValidationRecipe
+from mmedagent.recipes.evaluation import EvaluationRecipe
+from mmedagent.recipes.gate import GateRecipe
+from mmedagent.recipes.model import ModelRecipe
+from mmedagent.recipes.panel import CurriculumRecipe, PanelRecipe, PanelTrainingRecipe
+from mmedagent.recipes.serving import ServingRecipe
+from mmedagent.recipes.training import AttendingRecipe, TriageRecipe, WarmStartRecipe
+
+
+class WarmStarts(BaseModel):
+    """The supervised warm starts: what makes the Start of each doctor."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    triage: WarmStartRecipe
+    attending: WarmStartRecipe
+
+
+class Training(BaseModel):
+    """The reinforcement learning of each doctor."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    triage: TriageRecipe
+    attending: AttendingRecipe
+
+
+class Recipe(BaseModel):
+    """Everything that decides what a run does. `mmedagent.recipes.named` has the named ones."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(min_length=1)]
+    data: DataRecipe
+    validation: ValidationRecipe
+    model: ModelRecipe
+    panel: PanelRecipe
+    panel_training: PanelTrainingRecipe
+    curriculum: CurriculumRecipe
+    warm_start: WarmStarts
+    training: Training
+    evaluation: EvaluationRecipe
+    gate: GateRecipe
+    serving: ServingRecipe
