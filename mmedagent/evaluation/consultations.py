@@ -1,0 +1,109 @@
+"""Runs a pair of doctors over cases, with the consultation that is also served."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.progress import track
+
+from mmedagent.cases.case import Case, Opinion, Question
+from mmedagent.consultation.consult import Consultation, consult, decide, route
+from mmedagent.consultation.doctor import Doctor, Panel, Sampling
+from mmedagent.evaluation.predictions import GREEDY, Row, answer_columns, opinions_json
+from mmedagent.recipes.evaluation import EvaluationRecipe
+
+
+@dataclass(frozen=True)
+class Doctors:
+    """A pair that can be asked."""
+
+    triage: Doctor
+    attending: Doctor
+
+
+def consult_all(
+    questions: Sequence[Question],
+    doctors: Doctors,
+    panel: Panel,
+    recipe: EvaluationRecipe,
+    name: str,
+) -> list[Consultation]:
+    """Hold one greedy consultation a question, `recipe.batch_size` at a time."""
+    sampling = Sampling(temperature=0.0, max_new_tokens=recipe.max_new_tokens, seed=recipe.seed)
+    held: list[Consultation] = []
+    for batch in _batches(len(questions), recipe.batch_size, f"evaluate {name}"):
+        held += consult(
+            questions[batch], doctors.triage, panel, doctors.attending, sampling, recipe.style
+        )
+    return held
+
+
+def greedy_rows(system: str, cases: Sequence[Case], held: Sequence[Consultation]) -> list[Row]:
+    """Return one row a case from its greedy consultation."""
+    return [
+        {
+            **answer_columns(case, said.letter, said.reasoning, said.raw),
+            "system": system,
+            "sample": GREEDY,
+            "role": said.role,
+            "chosen_specialty": said.specialty,
+            "triage_correct": said.specialty == case.specialty,
+            "triage_raw": said.triage_raw,
+            "opinions": opinions_json(said.opinions),
+            "seconds": sum(said.seconds.values()),
+        }
+        for case, said in zip(cases, held, strict=True)
+    ]
+
+
+def sampled_rows(
+    system: str,
+    cases: Sequence[Case],
+    held: Sequence[Consultation],
+    doctors: Doctors,
+    recipe: EvaluationRecipe,
+) -> list[Row]:
+    """Return `recipe.samples` rows a case: a drawn routing beside a drawn decision.
+
+    The decision is drawn with the opinions of the greedy consultation, so that the sampled
+    accuracy of one doctor does not depend on the draws of the other. A policy's greedy reply hides
+    how diffuse it is; what training by sampling improves is this.
+    """
+    rows: list[Row] = []
+    jobs = [
+        (sample, batch)
+        for sample in range(recipe.samples)
+        for batch in _batches(len(cases), recipe.batch_size)
+    ]
+    for sample, batch in track(jobs, f"sample {system}", transient=True):
+        sampling = Sampling(
+            temperature=recipe.temperature,
+            max_new_tokens=recipe.max_new_tokens,
+            seed=recipe.seed + 1000 * sample + batch.start,
+        )
+        questions = [case.view() for case in cases[batch]]
+        opinions: list[tuple[Opinion, ...]] = [said.opinions for said in held[batch]]
+        routed = route(questions, doctors.triage, sampling, recipe.style)
+        decided = decide(questions, opinions, doctors.attending, sampling, recipe.style)
+        for case, said, routing, decision in zip(
+            cases[batch], held[batch], routed, decided, strict=True
+        ):
+            rows.append(
+                {
+                    **answer_columns(case, decision.letter, decision.reasoning, decision.raw),
+                    "system": system,
+                    "sample": sample,
+                    "role": said.role,
+                    "chosen_specialty": routing.specialty,
+                    "triage_correct": routing.specialty == case.specialty,
+                    "triage_raw": routing.raw,
+                }
+            )
+    return rows
+
+
+def _batches(total: int, size: int, title: str | None = None) -> Iterator[slice]:
+    starts: range | Iterator[int] = range(0, total, size)
+    if title and total:
+        starts = iter(track(range(0, total, size), title, transient=True))
+    for start in starts:
+        yield slice(start, min(start + size, total))

@@ -1,0 +1,244 @@
+"""The step `evaluate`: consultations of every system on held-out cases, and the figures they give.
+
+Each system's rows are kept in the work folder under a digest of what decides them, so that a
+killed evaluation goes on with the next system; the panel's answers are in the opinion store.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mmedagent.atomic import new_folder, write_json
+from mmedagent.cases.case import Case, Opinion
+from mmedagent.consultation.doctor import Panel
+from mmedagent.consultation.prompts import prompts_digest
+from mmedagent.digests import digest_file, digest_folder, digest_value
+from mmedagent.errors import BadDataError, UsageError
+from mmedagent.evaluation import baselines
+from mmedagent.evaluation.consultations import Doctors, consult_all, greedy_rows, sampled_rows
+from mmedagent.evaluation.metrics import compute_metrics
+from mmedagent.evaluation.predictions import (
+    SCHEMA,
+    Row,
+    expected_digest,
+    opinions_of,
+    write_predictions,
+)
+from mmedagent.panel.curriculum import agreement_of
+from mmedagent.panel.table import tier_of
+from mmedagent.recipes.evaluation import EvaluationRecipe
+from mmedagent.recipes.panel import PanelRecipe
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two model folders of one system."""
+
+    triage: Path
+    attending: Path
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of both folders' contents."""
+        return digest_value([digest_folder(self.triage), digest_folder(self.attending)])
+
+
+@dataclass(frozen=True)
+class System:
+    """A pair that can be measured: what it is, and how to get its doctors."""
+
+    digest: str
+    load: Callable[[], Doctors]
+
+
+def evaluate(
+    cases: Path,
+    panel: Path,
+    store: Path,
+    systems: Mapping[str, Pair],
+    recipe: EvaluationRecipe,
+    panel_recipe: PanelRecipe,
+    out: Path,
+    work: Path,
+) -> dict[str, Any]:
+    """Measure `systems` on `recipe.pool` and write `predictions.parquet` and `metrics.json`.
+
+    Args:
+        cases: data version folder.
+        panel: panel folder, asked through the recipe's endpoints or served on loopback.
+        store: opinion store: what was asked before is not asked again.
+        systems: `challenger` and `start`, and `champion` unless the start is champion v0.
+        recipe, panel_recipe: sections of the run's recipe.
+        out: output folder, published when whole.
+        work: private folder; a system that is there for the same inputs is not run again.
+
+    Returns `{"predictions_digest", "cases", "challenger", "panel_majority", "triage"}`.
+    Raises `UsageError` without challenger or start, `BadDataError` when a pool is empty.
+    """
+    from mmedagent.cases.store import read_cases, read_manifest
+    from mmedagent.panel.session import open_panel
+
+    pools = {recipe.pool, recipe.selection_pool}
+    held_out = read_cases(cases, sorted(pools))
+    runnable = {name: System(pair.digest, _loader(pair)) for name, pair in systems.items()}
+    inputs = {"data": read_manifest(cases)["digest"], "panel": digest_folder(panel)}
+    with open_panel(panel, store, panel_recipe) as asked:
+        rows = measure(held_out, runnable, asked, recipe, work, inputs)
+    return publish(rows, recipe, out)
+
+
+def measure(
+    cases: list[Case],
+    systems: Mapping[str, System],
+    panel: Panel,
+    recipe: EvaluationRecipe,
+    work: Path,
+    inputs: Mapping[str, str],
+) -> list[Row]:
+    """Return the predictions of all systems and baselines, each case's tier filled in.
+
+    `inputs` are digests of whatever else decides the rows (data, panel).
+    """
+    if missing := sorted({"challenger", "start"} - set(systems)):
+        raise UsageError(f"nothing to evaluate: no system named {' or '.join(missing)}")
+    measured = [case for case in cases if case.pool == recipe.pool]
+    chosen_on = [case for case in cases if case.pool == recipe.selection_pool]
+    for pool, found in ((recipe.pool, measured), (recipe.selection_pool, chosen_on)):
+        if not found:
+            raise BadDataError(f"the pool {pool!r} is empty: nothing can be evaluated on it")
+    pieces = _Pieces(work, recipe, inputs)
+    rows: list[Row] = []
+    for name in ("start", "champion", "challenger"):
+        # No champion yet: the start pair is champion v0. Equal pairs share one file of rows.
+        system = systems.get(name, systems["start"])
+        found = pieces.get(system.digest, lambda s=system: _of_pair(measured, s, panel, recipe))
+        rows += [{**row, "system": name} for row in found]
+    own = [row for row in rows if row["system"] == "challenger" and row["sample"] < 0]
+    opinions = [opinions_of(row["opinions"]) for row in own]
+    rows += baselines.majority_rows(measured, opinions)
+    rows += baselines.panel_rows(measured, opinions, baselines.SPECIALIST)
+    rows += _of_controls(measured, systems["challenger"], panel, recipe, pieces)
+    selection = pieces.get("selection", lambda: _of_selection(chosen_on, panel, recipe))
+    return _with_tiers(rows + selection, _tiers(measured, opinions))
+
+
+def publish(rows: list[Row], recipe: EvaluationRecipe, out: Path) -> dict[str, Any]:
+    """Write predictions, then the metrics computed from that file alone."""
+    pairs = {(r["case_id"], r["gold_letter"]) for r in rows if r["pool"] == recipe.pool}
+    facts = {
+        "schema": 1,
+        "pool": recipe.pool,
+        "selection_pool": recipe.selection_pool,
+        "cases": len(pairs),
+        "cases_digest": expected_digest(pairs),
+        "recipe_digest": digest_value(recipe.model_dump(mode="json")),
+    }
+    with new_folder(out) as folder:
+        write_predictions(folder / "predictions.parquet", rows, facts)
+        metrics = compute_metrics(folder / "predictions.parquet", recipe)
+        write_json(folder / "metrics.json", metrics)
+    shown = metrics["systems"]
+    return {
+        "predictions_digest": digest_file(out / "predictions.parquet"),
+        "cases": len(pairs),
+        "challenger": shown["challenger"]["accuracy"]["value"],
+        "panel_majority": shown[baselines.MAJORITY]["accuracy"]["value"],
+        "triage": shown["challenger"]["triage"]["accuracy"]["value"],
+    }
+
+
+class _Pieces:
+    """Rows of one system each, in Parquet files named by what decides them."""
+
+    def __init__(self, work: Path, recipe: EvaluationRecipe, inputs: Mapping[str, str]) -> None:
+        self._work = work
+        deciding = recipe.model_dump(
+            mode="json", exclude={"cluster", "resamples", "confidence", "bar_images"}
+        )
+        self._key = [deciding, dict(inputs), prompts_digest(recipe.style)]
+
+    def get(self, name: str, make: Callable[[], list[Row]]) -> list[Row]:
+        folder = self._work / f"rows-{digest_value([name, self._key])[:24]}"
+        if not folder.exists():
+            rows = make()
+            with new_folder(folder) as aside:
+                fields = [field for field in SCHEMA if field.name != "system"]
+                schema = pa.schema([pa.field("system", pa.string()), *fields])
+                pq.write_table(pa.Table.from_pylist(rows, schema=schema), aside / "rows.parquet")
+        found: list[Row] = pq.read_table(folder / "rows.parquet").to_pylist()
+        return found
+
+
+def _of_pair(
+    cases: list[Case], system: System, panel: Panel, recipe: EvaluationRecipe
+) -> list[Row]:
+    doctors = system.load()
+    held = consult_all([case.view() for case in cases], doctors, panel, recipe, "consultations")
+    return greedy_rows("", cases, held) + sampled_rows("", cases, held, doctors, recipe)
+
+
+def _of_controls(
+    cases: list[Case], system: System, panel: Panel, recipe: EvaluationRecipe, pieces: _Pieces
+) -> list[Row]:
+    """Return the challenger's rows without the image, and with the options in another order."""
+
+    def grey() -> list[Row]:
+        asked = [baselines.text_only(case) for case in cases]
+        held = consult_all(asked, system.load(), panel, recipe, "text only")
+        return greedy_rows("text_only", cases, held)
+
+    def permuted() -> list[Row]:
+        orders = [baselines.permutation(case, recipe.seed) for case in cases]
+        asked = [baselines.permuted(c, order) for c, order in zip(cases, orders, strict=True)]
+        held = consult_all(asked, system.load(), panel, recipe, "options permuted")
+        back = [baselines.restored(said, o) for said, o in zip(held, orders, strict=True)]
+        return greedy_rows("options_permuted", cases, back)
+
+    rows: list[Row] = []
+    if recipe.text_only:
+        rows += pieces.get(f"text_only {system.digest}", grey)
+    if recipe.options_permuted:
+        rows += pieces.get(f"options_permuted {system.digest}", permuted)
+    return rows
+
+
+def _of_selection(cases: list[Case], panel: Panel, recipe: EvaluationRecipe) -> list[Row]:
+    """Return the panel's answers on the selection pool, under right and under wrong roles."""
+    questions = [case.view() for case in cases]
+    right = panel.opinions(questions, [case.specialty for case in cases])
+    tiers = _tiers(cases, right)
+    rows = baselines.panel_rows(cases, right, baselines.RIGHT_ROLE)
+    if recipe.role_effect:
+        wrong = panel.opinions(questions, baselines.wrong_roles(cases))
+        rows += baselines.panel_rows(cases, wrong, baselines.WRONG_ROLE)
+    return _with_tiers(rows, tiers)
+
+
+def _tiers(cases: list[Case], opinions: list[tuple[Opinion, ...]]) -> dict[str, str]:
+    """Return each case's tier: whether all, some or none of its opinions are right.
+
+    From gold, so only here, after prediction; no model sees it. One tier a case, by what the
+    challenger's panel said, so that systems are compared on the same cases.
+    """
+    return {
+        case.case_id: tier_of(agreement_of(case, said))
+        for case, said in zip(cases, opinions, strict=True)
+    }
+
+
+def _with_tiers(rows: list[Row], tiers: Mapping[str, str]) -> list[Row]:
+    return [{**row, "tier": tiers.get(row["case_id"], row["tier"])} for row in rows]
+
+
+def _loader(pair: Pair) -> Callable[[], Doctors]:
+    def load() -> Doctors:
+        from mmedagent.models.generate import LocalDoctor
+
+        return Doctors(LocalDoctor(pair.triage), LocalDoctor(pair.attending))
+
+    return load
