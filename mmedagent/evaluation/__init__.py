@@ -1,0 +1,1 @@
+"""Measuring pairs of doctors and what they are compared with."""

@@ -67,7 +67,8 @@ class ClusteredBootstrap:
             raise ValueError(f"the figure {name!r} needs one cluster a value, and one value")
         rows = np.fromiter((self._index[c] for c in clusters), dtype=np.int64, count=len(clusters))
         size = len(self._index)
-        self._sums[name] = np.bincount(rows, np.asarray(values, dtype=np.float64), size)
+        weights = np.asarray(values, dtype=np.float64)
+        self._sums[name] = np.bincount(rows, weights, size).astype(np.float64)
         self._counts[name] = np.bincount(rows, minlength=size).astype(np.float64)
 
     def run(self) -> None:
@@ -81,8 +82,8 @@ class ClusteredBootstrap:
         ratios = np.empty((self._resamples, len(names)))
         for start in range(0, self._resamples, block):
             stop = min(start + block, self._resamples)
-            weights = random.multinomial(size, np.full(size, 1 / size), size=stop - start)
-            weights = weights.astype(np.float64)
+            drawn = random.multinomial(size, np.full(size, 1 / size), size=stop - start)
+            weights = drawn.astype(np.float64)
             with np.errstate(invalid="ignore"):  # 0/0: a draw without any row of a small group
                 ratios[start:stop] = (weights @ sums) / (weights @ counts)
         self._draws = {name: ratios[:, column] for column, name in enumerate(names)}
@@ -121,9 +122,7 @@ class ClusteredBootstrap:
         )
         lower, upper, error = self._interval(self._draws[name] - self._draws[other])
         clusters = int(((self._counts[name] + self._counts[other]) > 0).sum())
-        return Estimate(
-            float(value), lower, upper, int(self._counts[name].sum()), clusters, error
-        )
+        return Estimate(float(value), lower, upper, int(self._counts[name].sum()), clusters, error)
 
     def _interval(self, draws: Array) -> tuple[float, float, float]:
         kept = draws[~np.isnan(draws)]

@@ -1,14 +1,14 @@
 """Runs a pair of doctors over cases, with the consultation that is also served."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from rich.progress import track
+from itertools import product
 
 from mmedagent.cases.case import Case, Opinion, Question
 from mmedagent.consultation.consult import Consultation, consult, decide, route
 from mmedagent.consultation.doctor import Doctor, Panel, Sampling
 from mmedagent.evaluation.predictions import GREEDY, Row, answer_columns, opinions_json
+from mmedagent.progress import tell
 from mmedagent.recipes.evaluation import EvaluationRecipe
 
 
@@ -30,7 +30,8 @@ def consult_all(
     """Hold one greedy consultation a question, `recipe.batch_size` at a time."""
     sampling = Sampling(temperature=0.0, max_new_tokens=recipe.max_new_tokens, seed=recipe.seed)
     held: list[Consultation] = []
-    for batch in _batches(len(questions), recipe.batch_size, f"evaluate {name}"):
+    for batch in _batches(len(questions), recipe.batch_size):
+        tell(batch.start, len(questions), f"{name}: consultations")
         held += consult(
             questions[batch], doctors.triage, panel, doctors.attending, sampling, recipe.style
         )
@@ -69,12 +70,9 @@ def sampled_rows(
     how diffuse it is; what training by sampling improves is this.
     """
     rows: list[Row] = []
-    jobs = [
-        (sample, batch)
-        for sample in range(recipe.samples)
-        for batch in _batches(len(cases), recipe.batch_size)
-    ]
-    for sample, batch in track(jobs, f"sample {system}", transient=True):
+    batches = _batches(len(cases), recipe.batch_size)
+    for sample, batch in product(range(recipe.samples), batches):
+        tell(len(rows), recipe.samples * len(cases), f"{system}: samples")
         sampling = Sampling(
             temperature=recipe.temperature,
             max_new_tokens=recipe.max_new_tokens,
@@ -101,9 +99,5 @@ def sampled_rows(
     return rows
 
 
-def _batches(total: int, size: int, title: str | None = None) -> Iterator[slice]:
-    starts: range | Iterator[int] = range(0, total, size)
-    if title and total:
-        starts = iter(track(range(0, total, size), title, transient=True))
-    for start in starts:
-        yield slice(start, min(start + size, total))
+def _batches(total: int, size: int) -> list[slice]:
+    return [slice(start, min(start + size, total)) for start in range(0, total, size)]

@@ -6,7 +6,7 @@ killed evaluation goes on with the next system; the panel's answers are in the o
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +81,13 @@ def evaluate(
     Raises `UsageError` without challenger or start, `BadDataError` when a pool is empty.
     """
     from mmedagent.cases.store import read_cases, read_manifest
-    from mmedagent.panel.session import open_panel
+    from mmedagent.panel.client import open_panel
 
     pools = {recipe.pool, recipe.selection_pool}
     held_out = read_cases(cases, sorted(pools))
     runnable = {name: System(pair.digest, _loader(pair)) for name, pair in systems.items()}
     inputs = {"data": read_manifest(cases)["digest"], "panel": digest_folder(panel)}
-    with open_panel(panel, store, panel_recipe) as asked:
+    with open_panel(panel_recipe, panel, store) as asked:
         rows = measure(held_out, runnable, asked, recipe, work, inputs)
     return publish(rows, recipe, out)
 
@@ -116,7 +116,7 @@ def measure(
     for name in ("start", "champion", "challenger"):
         # No champion yet: the start pair is champion v0. Equal pairs share one file of rows.
         system = systems.get(name, systems["start"])
-        found = pieces.get(system.digest, lambda s=system: _of_pair(measured, s, panel, recipe))
+        found = pieces.get(system.digest, partial(_of_pair, name, system, measured, panel, recipe))
         rows += [{**row, "system": name} for row in found]
     own = [row for row in rows if row["system"] == "challenger" and row["sample"] < 0]
     opinions = [opinions_of(row["opinions"]) for row in own]
@@ -167,19 +167,17 @@ class _Pieces:
         if not folder.exists():
             rows = make()
             with new_folder(folder) as aside:
-                fields = [field for field in SCHEMA if field.name != "system"]
-                schema = pa.schema([pa.field("system", pa.string()), *fields])
-                pq.write_table(pa.Table.from_pylist(rows, schema=schema), aside / "rows.parquet")
+                pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), aside / "rows.parquet")
         found: list[Row] = pq.read_table(folder / "rows.parquet").to_pylist()
         return found
 
 
 def _of_pair(
-    cases: list[Case], system: System, panel: Panel, recipe: EvaluationRecipe
+    name: str, system: System, cases: list[Case], panel: Panel, recipe: EvaluationRecipe
 ) -> list[Row]:
     doctors = system.load()
-    held = consult_all([case.view() for case in cases], doctors, panel, recipe, "consultations")
-    return greedy_rows("", cases, held) + sampled_rows("", cases, held, doctors, recipe)
+    held = consult_all([case.view() for case in cases], doctors, panel, recipe, name)
+    return greedy_rows(name, cases, held) + sampled_rows(name, cases, held, doctors, recipe)
 
 
 def _of_controls(
