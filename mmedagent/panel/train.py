@@ -1,0 +1,125 @@
+"""Training the laptop's frozen panel: the DVC stage `panel`.
+
+Three tiny models of the doctors' own class, supervised, on the `panel` pool alone: subjects that
+neither doctor is trained or measured on, so that the labels the panel gives are out of sample.
+What is simplified: a real panel is three large pretrained models behind endpoints.
+"""
+
+import argparse
+import multiprocessing
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from mmedagent.atomic import new_folder, write_json
+from mmedagent.cases.case import SPECIALTIES, Case
+from mmedagent.cases.store import read_cases
+from mmedagent.errors import BadDataError, MMedAgentError
+from mmedagent.panel.folder import MANIFEST, panel_manifest
+from mmedagent.recipes.panel import PanelTrainingRecipe, SpecialistTrainingRecipe
+
+
+def train_panel(cases: Path, recipe: PanelTrainingRecipe, out: Path) -> dict[str, Any]:
+    """Train the specialists on the `panel` pool of `cases` and write the panel folder `out`.
+
+    The same cases and recipe give the same weights on the same machine. Specialists are trained
+    in `recipe.processes` processes of one thread each.
+
+    Raises `BadDataError` when the pool is empty or lacks the types that a specialist needs.
+    """
+    started = time.perf_counter()
+    pool = read_cases(cases, ["panel"])
+    if not pool:
+        raise BadDataError(f"{cases}: the panel pool is empty, nobody can be trained")
+    # Threads cost more than they give at this size; the variable must be set before torch loads.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    with new_folder(out) as folder:
+        jobs = [(pool, specialist, recipe, folder) for specialist in recipe.specialists]
+        workers = min(recipe.processes, len(jobs))
+        spawn = multiprocessing.get_context("spawn")  # torch does not survive a fork
+        with ProcessPoolExecutor(workers, mp_context=spawn) as executor:
+            results = list(executor.map(_train_one, *zip(*jobs, strict=True)))
+        manifest = panel_manifest({result["name"]: result["digest"] for result in results})
+        write_json(folder / MANIFEST, manifest)
+    return {
+        "digest": manifest["digest"],
+        "cases": len(pool),
+        "specialists": results,
+        "seconds": time.perf_counter() - started,
+    }
+
+
+def _train_one(
+    pool: list[Case],
+    specialist: SpecialistTrainingRecipe,
+    recipe: PanelTrainingRecipe,
+    folder: Path,
+) -> dict[str, Any]:
+    """Train one specialist and save it under its name; runs in a process of its own."""
+    import torch
+
+    from mmedagent.models.save import save_model
+    from mmedagent.models.tiny import build_tiny
+    from mmedagent.panel.examples import lessons
+    from mmedagent.recipes.training import SupervisedRecipe
+    from mmedagent.training.supervised import fit
+
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    taught = lessons(pool, specialist, recipe)
+    model, processor = build_tiny(recipe.model, _corpus(pool), specialist.seed)
+    done = fit(
+        model,
+        processor,
+        [lesson.example for lesson in taught],
+        SupervisedRecipe(
+            steps=recipe.steps,
+            batch_size=recipe.batch_size,
+            learning_rate=recipe.learning_rate,
+        ),
+        seed=specialist.seed,
+        title=f"specialist {specialist.name}",
+        weights=[lesson.weight for lesson in taught],
+    )
+    last = done.losses[-20:]
+    digest = save_model(folder / specialist.name, model, processor)
+    return {
+        "name": specialist.name,
+        "digest": digest,
+        "loss": sum(last) / len(last),
+        "seconds": done.seconds,
+    }
+
+
+def _corpus(pool: list[Case]) -> list[str]:
+    """Return the texts that the tokenizer's words come from: nothing outside the panel pool."""
+    texts = [f" {role}: " for role in SPECIALTIES]
+    for case in pool:
+        texts += [f": {case.question} ", *(f" {option} " for option in case.options)]
+        texts += [f" {letter} " for letter in case.view().letters]
+    return texts
+
+
+def main() -> int:
+    """Train the panel that the laptop's recipe describes: what `dvc repro panel` calls."""
+    parser = argparse.ArgumentParser(description="Train the laptop's panel of specialists.")
+    parser.add_argument("--cases", type=Path, default=Path("data/starter"))
+    parser.add_argument("--out", type=Path, default=Path("models/panel"))
+    arguments = parser.parse_args()
+    try:
+        result = train_panel(arguments.cases, PanelTrainingRecipe(), arguments.out)
+    except MMedAgentError as error:
+        print(error, file=sys.stderr)
+        return int(error.exit_code)
+    for one in result["specialists"]:
+        print(f"{one['name']}: loss {one['loss']:.3f}, {one['seconds']:.0f} s, {one['digest'][:12]}")
+    print(f"panel {result['digest'][:12]} in {result['seconds']:.0f} s: {arguments.out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
