@@ -1,0 +1,102 @@
+"""The image-only processor: Qwen2.5-VL's, without the video part and with or without torchvision.
+
+`AutoProcessor` also builds a video processor, which needs torchvision; on a CPU machine there is
+none, and its import breaks transformers' Qwen2.5-VL processor.
+"""
+
+from typing import Any
+
+import torch
+from transformers import BatchFeature, PreTrainedTokenizerBase, Qwen2_5_VLProcessor
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from mmedagent.models.images import ImageCache, Prepared, pixels_key
+
+
+class ImageOnlyProcessor(Qwen2_5_VLProcessor):
+    """`Qwen2_5_VLProcessor` that takes PIL images and text, and refuses videos.
+
+    Three differences: images are prepared with PIL on every machine, so that a model sees the
+    same pixels where it is trained and where it is served; a prepared image is kept, since
+    training shows each one many times; and a special token that somebody wrote into a message is
+    broken up, so that text can never pose as an image or as the end of a turn.
+    """
+
+    @classmethod
+    def get_attributes(cls) -> list[str]:
+        """Name the parts that are saved and loaded: no video processor."""
+        return ["image_processor", "tokenizer"]
+
+    def __init__(
+        self,
+        image_processor: Qwen2VLImageProcessorPil,
+        tokenizer: PreTrainedTokenizerBase,
+        chat_template: str | None = None,
+        **_: Any,
+    ) -> None:
+        super().__init__(
+            image_processor=image_processor,
+            tokenizer=tokenizer,
+            chat_template=chat_template or tokenizer.chat_template,
+        )
+        self._cache = ImageCache()
+        self._specials = [token for token in tokenizer.all_special_tokens if token.startswith("<|")]
+
+    def __call__(
+        self, images: Any = None, text: Any = None, videos: Any = None, **kwargs: Any
+    ) -> Any:
+        """Prepare text and images as `Qwen2_5_VLProcessor` does; raises ValueError for videos."""
+        if videos is not None:
+            raise ValueError("this processor takes images and text; videos are not supported")
+        return super().__call__(images=images, text=text, **kwargs)
+
+    def apply_chat_template(self, conversation: Any, *args: Any, **kwargs: Any) -> Any:
+        """Render as `Qwen2_5_VLProcessor` does, special tokens inside messages broken up."""
+        batched = bool(conversation) and isinstance(conversation[0], list | tuple)
+        conversations = conversation if batched else [conversation]
+        safe = [[self._safe(message) for message in messages] for messages in conversations]
+        return super().apply_chat_template(safe if batched else safe[0], *args, **kwargs)
+
+    def _safe(self, message: dict[str, Any]) -> dict[str, Any]:
+        content = message["content"]
+        if isinstance(content, str):
+            return {**message, "content": self._break_up(content)}
+        parts = [
+            {**part, "text": self._break_up(part["text"])} if part["type"] == "text" else part
+            for part in content
+        ]
+        return {**message, "content": parts}
+
+    def _break_up(self, text: str) -> str:
+        if "<|" in text:
+            for token in self._specials:
+                text = text.replace(token, token.replace("<|", "<| "))
+        return text
+
+    def _process_images(self, images: Any, **kwargs: Any) -> tuple[BatchFeature, list[str]]:
+        kwargs["return_tensors"] = "pt"
+        flat = [image for group in images for image in (group if isinstance(group, list) else [group])]
+        prepared = [self._prepare(image, kwargs) for image in flat]
+        inputs = BatchFeature(
+            {
+                "pixel_values": torch.cat([patches for patches, _ in prepared]),
+                "image_grid_thw": torch.stack([grid for _, grid in prepared]),
+            }
+        )
+        counts = [int(grid.prod()) // self.image_processor.merge_size**2 for _, grid in prepared]
+        return inputs, [self.image_token * count for count in counts]
+
+    def _prepare(self, image: Any, kwargs: dict[str, Any]) -> Prepared:
+        key = pixels_key(image)
+        prepared = self._cache.get(key)
+        if prepared is None:
+            made = self.image_processor(image, **kwargs)
+            prepared = (made["pixel_values"], made["image_grid_thw"][0])
+            self._cache.put(key, prepared)
+        return prepared
+
+
+def image_processor(image_size: int, patch_size: int) -> Qwen2VLImageProcessorPil:
+    """Return an image processor that brings any image to about `image_size` ** 2 pixels."""
+    area = image_size * image_size
+    return Qwen2VLImageProcessorPil(min_pixels=area, max_pixels=area, patch_size=patch_size)

@@ -1,0 +1,116 @@
+"""How the doctors are trained: supervised, then by reinforcement learning.
+
+The defaults are the laptop's. Coefficients of the tiers are the paper's (METHOD, 'Curriculum').
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Stage = Literal["easy", "medium", "hard"]
+"""The attending's three stages; a tier has the same name as the stage that brings it in."""
+STAGES: tuple[Stage, ...] = ("easy", "medium", "hard")
+
+
+class SupervisedRecipe(BaseModel):
+    """One supervised loop: cross-entropy on the completion's tokens, AdamW, linear warm-up."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    steps: Annotated[int, Field(ge=0)] = 50
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    warmup_steps: Annotated[int, Field(ge=0)] = 10
+    max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
+    checkpoint_every: Annotated[int, Field(ge=1)] = 100
+    """Steps between checkpoints; one is also written when the process is asked to stop."""
+
+
+class WarmStartRecipe(BaseModel):
+    """The supervised warm start that makes a Start out of the base.
+
+    Its height is what matters: SAMPLED accuracy near 0.5. Far below, rollouts have no rewards to
+    compare; far above, they have no variance left.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cases: Annotated[int, Field(ge=1)] | None = None
+    """How many cases of the warm-start pool are used, balanced over classes; None is all."""
+    alone: SupervisedRecipe | None = None
+    """Attending only: first steps without opinions, so that it learns to look at the image."""
+    fit: SupervisedRecipe = SupervisedRecipe()
+    style: Literal["compact", "full"] = "compact"
+    permute_options: bool = False
+    """Shuffle the options of each case instead of the canonical order of its kind."""
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class GrpoRecipe(BaseModel):
+    """What both doctors' reinforcement learning shares: METHOD, section 'Training'."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompts_per_step: Annotated[int, Field(ge=1)] = 16
+    generations: Annotated[int, Field(ge=2)] = 8
+    """G, the rollouts of one prompt."""
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    warmup_steps: Annotated[int, Field(ge=0)] = 10
+    betas: tuple[float, float] = (0.9, 0.99)
+    max_grad_norm: Annotated[float, Field(gt=0)] = 0.5
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    clip: Annotated[float, Field(gt=0)] = 0.2
+    """Epsilon of the clipped ratio."""
+    max_new_tokens: Annotated[int, Field(ge=1)] = 16
+    drop_groups_without_variance: bool = False
+    """Leave groups whose rollouts all got the same reward out of the loss, KL and entropy too."""
+    shuffle: bool = True
+    style: Literal["compact", "full"] = "compact"
+    permute_options: bool = False
+    checkpoint_every: Annotated[int, Field(ge=1)] = 40
+    """Optimiser steps between checkpoints."""
+    seed: Annotated[int, Field(ge=0)] = 0
+
+
+class TriageRecipe(GrpoRecipe):
+    """Reinforcement learning of the triage doctor: one KL coefficient, no curriculum."""
+
+    steps: Annotated[int, Field(ge=1)] = 120
+    kl: Annotated[float, Field(ge=0)] = 0.001
+    """Beta, the KL coefficient."""
+    entropy: Annotated[float, Field(ge=0)] = 0.0
+    """Gamma, the entropy bonus's coefficient."""
+    most_imbalance: Annotated[float, Field(ge=1)] = 2.0
+    """Cases of one specialty per case of the rarest; above that a specialty's cases are thinned."""
+
+
+class TierCoefficients(BaseModel):
+    """What one tier's cases weigh entropy and KL with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    entropy: Annotated[float, Field(ge=0)]
+    """Gamma, of the entropy bonus."""
+    kl: Annotated[float, Field(ge=0)]
+    """Beta, of the KL penalty."""
+
+
+class Coefficients(BaseModel):
+    """The three tiers' coefficients: METHOD, section 'Curriculum (C-MARL)'."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    easy: TierCoefficients = TierCoefficients(entropy=0.0001, kl=0.001)
+    medium: TierCoefficients = TierCoefficients(entropy=0.005, kl=0.004)
+    hard: TierCoefficients = TierCoefficients(entropy=0.03, kl=0.01)
+
+
+class AttendingRecipe(GrpoRecipe):
+    """Reinforcement learning of the attending physician in three stages."""
+
+    steps: Annotated[int, Field(ge=1)] = 50
+    """Of each stage."""
+    stages: Literal["cumulative", "plain"] = "cumulative"
+    """`cumulative`: easy; easy and medium; all. `plain`: each tier alone, as in the paper."""
+    coefficients: Coefficients = Coefficients()
+    drop_groups_without_variance: bool = True
