@@ -1,0 +1,33 @@
+"""One stage of the attending doctor's reinforcement learning."""
+
+from kfp.dsl import Dataset, Input, Model, Output
+
+from components.shell import component
+
+
+@component
+def train_attending(
+    plan: str, stage: str, cases: Input[Dataset], opinions: Input[Dataset],
+    curriculum: Input[Dataset], weights: Input[Model], model: Output[Model],
+):  # fmt: skip
+    """Train the attending doctor to decide from an image and the panel's opinions, by GRPO.
+
+    Args:
+        plan: The planned task as JSON: recipe section, digests of inputs and code.
+        stage: The stage of the curriculum: "easy", "medium" or "hard".
+        cases: The data folder.
+        opinions: The panel's opinions.
+        curriculum: Each case's tier.
+        weights: The attending's Start, or what the stage before made of it.
+        model: The trained attending doctor, and its curves.
+    """
+    from pathlib import Path
+
+    from mmedagent.recipes.training import AttendingRecipe
+    from mmedagent.training.attending import train_stage
+    from mmedagent.workdir import run_step
+
+    paths = [Path(part.path) for part in (cases, opinions, curriculum, weights)]
+    run_step(plan, {".": model}, lambda step: train_stage(
+        stage, *paths, step.recipe("training.attending", AttendingRecipe), step.out, step.work,
+    ))  # fmt: skip
