@@ -1,0 +1,41 @@
+"""What tests of several rooms share: one real object store for the whole session."""
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mmedagent.recipes.storage import StorageConfig
+from mmedagent.storage.local import ensure_local_store, stop_local_store
+from mmedagent.storage.store import ObjectStore
+
+
+@pytest.fixture(scope="session")
+def store_config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageConfig]:
+    """A running SeaweedFS server, stopped when the session ends."""
+    home = tmp_path_factory.mktemp("store")
+    yield ensure_local_store(home)
+    stop_local_store(home)
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def object_store(store_config: StorageConfig) -> ObjectStore:
+    """A bucket of the real server that no other test writes to."""
+    config = store_config.model_copy(update={"bucket": f"test-{uuid.uuid4().hex[:12]}"})
+    store = ObjectStore(config)
+    store.ensure_bucket()
+    return store
+
+
+@pytest.fixture
+def small_folder(tmp_path: Path) -> Path:
+    """A folder with a nested and an empty file."""
+    folder = tmp_path / "small"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "one.txt").write_text("one\n")
+    (folder / "inner" / "two.bin").write_bytes(bytes(range(256)))
+    (folder / "empty").write_bytes(b"")
+    return folder
