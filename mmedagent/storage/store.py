@@ -7,6 +7,7 @@ against it, or against the digest that the caller expects.
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,7 +197,7 @@ class ObjectStore:
             **where, ChecksumAlgorithm="SHA256", Metadata={_SHA256: sha256}
         )["UploadId"]
         try:
-            parts = []
+            parts: list[dict[str, Any]] = []
             with path.open("rb") as file:
                 while block := file.read(self.config.part_bytes):
                     number = len(parts) + 1
@@ -214,10 +215,9 @@ class ObjectStore:
                 **where, UploadId=upload, MultipartUpload={"Parts": parts}
             )
         except BaseException:
-            try:
+            # The first failure is the one to report.
+            with suppress(BotoCoreError, ClientError):
                 self._client.abort_multipart_upload(**where, UploadId=upload)
-            except (BotoCoreError, ClientError):
-                pass  # the first failure is the one to report; the store drops old parts itself
             raise
 
 

@@ -40,9 +40,10 @@ def put_folder_version(
 ) -> str:
     """Upload a folder as an immutable version and return its digest (`digest_folder`).
 
-    `skip` names files (relative) that are no part of the version. Files first, the manifest last with `If-None-Match`, so that a version is there whole or not at
-    all. Uploading what is there already sends nothing; a killed upload goes on where it was.
-    Raises `StorageError`; a link or an empty folder tree is refused.
+    `skip` names files (relative) that are no part of the version. Files go first, the manifest last
+    with `If-None-Match`, so that a version is there whole or not at all. Uploading what is there
+    already sends nothing; a killed upload goes on where it was. Raises `StorageError`; a folder
+    that is empty or holds links is refused.
     """
     files = folder_files(folder, skip)
     digest = digest_value(files)
@@ -95,7 +96,8 @@ def fetch_folder(store: ObjectStore, dvc_dir_md5: str, into: Path) -> Path:
     version = dvc_dir_md5.removesuffix(".dir")
     if not _MD5.match(version):
         raise StorageError(
-            f"{dvc_dir_md5!r} is no DVC folder version: take the md5 that ends in .dir from dvc.lock"
+            f"{dvc_dir_md5!r} is no DVC folder version: "
+            "take the md5 that ends in .dir from dvc.lock"
         )
     listing = into.with_name(f".{into.name}.{version}.dir")
     if listing.is_file() and into.is_dir():
