@@ -1,8 +1,8 @@
 """How far long work is: the working process writes it, whoever watches the run shows it as a bar.
 
-A step calls `tell(done, total, text)` as often as it likes. The latest state lies in the JSON file
-that `$MMEDAGENT_PROGRESS` names, rewritten at most every half second; without that variable (a test,
-a pod) the call costs nothing.
+A step calls `tell(done, total, text)` as often as it likes. The latest state lies in the JSON
+file that `$MMEDAGENT_PROGRESS` names, rewritten at most every half second; without that variable
+(a test, a pod) the call costs nothing.
 """
 
 import json
@@ -16,7 +16,7 @@ _last_write = 0.0
 
 
 def tell(done: int, total: int, text: str = "") -> None:
-    """Say that `done` of `total` units of work are done; `text` is a short remark beside the bar."""
+    """Say that `done` of `total` units of work are done; `text` is a remark beside the bar."""
     global _last_write
     name = os.environ.get(VARIABLE)
     now = time.monotonic()

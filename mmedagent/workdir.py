@@ -101,16 +101,15 @@ class Step:
             return fetch_folder(self.store(), version, cache / version)
 
 
-def run_step(
-    plan: str, outputs: Mapping[str, Artifact], call: Callable[[Step], dict[str, Any]]
-) -> None:
+def run_step(plan: str, outputs: Mapping[str, Artifact], call: Callable[[Step], Any]) -> None:
     """Run one step as planned and publish its outputs; the one call of every component shell.
 
     Args:
         plan: the planned task as JSON (`StepPlan`): recipe sections, versions, digests.
         outputs: the step's artifacts by their place in its result: `.` the whole folder, else a
             file or folder in it. Each gets its content digest as metadata.
-        call: does the work: publishes `step.out` and returns facts for the record.
+        call: does the work: publishes `step.out` and returns facts for the record (a dict, or
+            something with a `to_dict`).
 
     A step that ended before under the same plan is not repeated; its outputs are published again.
     Ends the process with the error's exit code after one clear line on standard error.
@@ -134,7 +133,7 @@ class _Done:
     fresh: bool
 
 
-def _once(plan: StepPlan, call: Callable[[Step], dict[str, Any]]) -> _Done:
+def _once(plan: StepPlan, call: Callable[[Step], Any]) -> _Done:
     """Do the work of `plan` unless it was done before; hold its folder's lock meanwhile."""
     folder = work_folder() / plan.task / plan.digest[:32]
     folder.mkdir(parents=True, exist_ok=True)
@@ -146,7 +145,7 @@ def _once(plan: StepPlan, call: Callable[[Step], dict[str, Any]]) -> _Done:
         for rest in [*folder.glob(".*.aside"), *folder.glob(".*.old")]:
             shutil.rmtree(rest, ignore_errors=True)
         began = time.monotonic()
-        result = call(step)
+        result = _plain(call(step))
         if not step.out.is_dir():
             raise MMedAgentError(f"{plan.task} ended without publishing {step.out}")
         facts = {"result": result, "digest": digest_folder(step.out), "finished": now()}
@@ -154,6 +153,10 @@ def _once(plan: StepPlan, call: Callable[[Step], dict[str, Any]]) -> _Done:
         write_json(folder / "plan.json", plan.as_dict())
         shutil.rmtree(step.work, ignore_errors=True)
         return _Done(step.out, result, fresh=True)
+
+
+def _plain(result: Any) -> dict[str, Any]:
+    return dict(result.to_dict() if hasattr(result, "to_dict") else result)
 
 
 def _read_done(step: Step) -> _Done | None:
@@ -167,9 +170,7 @@ def _read_done(step: Step) -> _Done | None:
     return _Done(step.out, marker["result"], fresh=False)
 
 
-def _publish(
-    out: Path, outputs: Mapping[str, Artifact]
-) -> tuple[dict[str, str], dict[str, str]]:
+def _publish(out: Path, outputs: Mapping[str, Artifact]) -> tuple[dict[str, str], dict[str, str]]:
     """Copy the whole result to where KFP expects it; return the outputs' paths and digests."""
     paths: dict[str, str] = {}
     digests: dict[str, str] = {}

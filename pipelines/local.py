@@ -1,7 +1,7 @@
-"""Runs the pipeline function on this machine through `kfp.local.SubprocessRunner`, with four additions.
+"""Runs the pipeline function on this machine through `kfp.local.SubprocessRunner`.
 
 KFP 2.17 (pinned) runs a DAG's tasks one after another, prints their output in between, and tells
-nobody when a task starts. So, only while a run lasts, four of its seams are replaced: what runs one
+nobody when a task starts. So, while a run lasts, four of its seams are replaced: what runs one
 task (to record it), what starts its process (a log file and a process group of its own, so that it
 can be stopped), what walks a DAG's body (independent tasks side by side), and its console chatter.
 """
@@ -52,6 +52,8 @@ class LocalRun:
     cache: Path
     observer: Observer
     parallel: int = 2
+    before_exit: Callable[[], None] = lambda: None
+    """Called when all other tasks have ended and the exit task is about to start."""
     failures: list[str] = field(default_factory=list)
     """The tasks that failed by themselves, first one first."""
     interrupted: bool = False
@@ -93,6 +95,8 @@ class LocalRun:
     def _execute_task(self, original: Callable[..., Any], **call: Any) -> Any:
         name = call["task_spec"].task_info.name or call["task_name"]
         self._current.name, self._current.launched = name, False
+        if _is_exit_task(call["task_spec"]):
+            self.before_exit()
         began, started = time.monotonic(), taskrecords.now()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -215,20 +219,24 @@ class LocalRun:
         """Replace KFP's seams, and give them back."""
         quiet: Callable[..., Any] = lambda *_a, **_k: contextlib.nullcontext()  # noqa: E731
         seams: list[tuple[str, str, Callable[[Any], Any]]] = [
-            ("kfp.local.orchestrator.task_executor", "execute_single_task", self._wrap_task),
-            ("kfp.local.subprocess_task_handler", "run_local_subprocess", lambda _: self._launch),
-            ("kfp.local.orchestrator.enhanced_dag_orchestrator", "run_enhanced_dag", self._wrap_dag),
-            ("kfp.local.logging_utils", "local_logger_context", lambda _: quiet),
-            ("kfp.local.logging_utils", "indented_print", lambda _: quiet),
-            ("kfp.local.logging_utils", "print_horizontal_line", lambda _: quiet),
+            ("orchestrator.task_executor", "execute_single_task", self._wrap_task),
+            ("subprocess_task_handler", "run_local_subprocess", lambda _: self._launch),
+            (
+                "orchestrator.enhanced_dag_orchestrator",
+                "run_enhanced_dag",
+                self._wrap_dag,
+            ),
+            ("logging_utils", "local_logger_context", lambda _: quiet),
+            ("logging_utils", "indented_print", lambda _: quiet),
+            ("logging_utils", "print_horizontal_line", lambda _: quiet),
         ]
         level = logging.getLogger().level
         with contextlib.ExitStack() as stack:
             for module_name, name, replace in seams:
-                module = importlib.import_module(module_name)
+                module = importlib.import_module(f"kfp.local.{module_name}")
                 original = getattr(module, name, None)
                 if original is None:
-                    raise MMedAgentError(f"{module_name}.{name} is gone: this kfp is not the pinned")
+                    raise MMedAgentError(f"kfp.local has no {module_name}.{name}: not 2.17")
                 setattr(module, name, replace(original))
                 stack.callback(setattr, module, name, original)
             stack.callback(logging.getLogger().setLevel, level)
@@ -240,3 +248,9 @@ class LocalRun:
 
     def _wrap_dag(self, original: Callable[..., Any]) -> Callable[..., Any]:
         return lambda **call: self._walk(original, **call)
+
+
+def _is_exit_task(spec: Any) -> bool:
+    return any(
+        value.WhichOneof("kind") == "task_final_status" for value in spec.inputs.parameters.values()
+    )

@@ -137,4 +137,3 @@ def retraining(
             ),
         ).output
         _named("deploy", deploy_step(plan=deploy, verdict=verdict, registration=registration))
-

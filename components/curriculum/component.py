@@ -8,7 +8,7 @@ from components.shell import component
 @component
 def curriculum(
     plan: str, cases: Input[Dataset], opinions: Input[Dataset], curriculum: Output[Dataset]
-):
+) -> None:
     """Sort the training cases into tiers by the share of the panel that is right.
 
     Args:

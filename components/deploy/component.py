@@ -8,7 +8,7 @@ from components.shell import component
 @component
 def deploy(
     plan: str, verdict: Input[Dataset], registration: Input[Dataset], deployment: Output[Dataset]
-):
+) -> None:
     """Write the desired serving version if, and only if, the verdict that it reads is pass.
 
     Args:
@@ -19,8 +19,9 @@ def deploy(
     """
     from pathlib import Path
 
-    from mmedagent.home import home_folder
     from mmedagent.serving.deploy import deploy
+
+    from mmedagent.home import home_folder
     from mmedagent.workdir import run_step
 
     run_step(plan, {".": deployment}, lambda step: deploy(

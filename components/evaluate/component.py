@@ -10,7 +10,7 @@ def evaluate(
     plan: str, cases: Input[Dataset], triage: Input[Model], attending: Input[Model],
     start_triage: Input[Model], start_attending: Input[Model],
     evaluation: Output[Dataset], metrics: Output[Metrics],
-):  # fmt: skip
+) -> None:  # fmt: skip
     """Measure challenger, start, champion and baselines; the specialty is as triage chose.
 
     Args:
@@ -24,6 +24,7 @@ def evaluate(
         metrics: The figures.
     """
     from mmedagent.evaluation.step import evaluate_step
+
     from mmedagent.workdir import run_step
 
     run_step(plan, {".": evaluation, "metrics.json": metrics}, lambda step: evaluate_step(

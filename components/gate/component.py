@@ -6,7 +6,9 @@ from components.shell import component
 
 
 @component
-def gate(plan: str, evaluation: Input[Dataset], verdict: Output[Dataset], page: Output[HTML]):
+def gate(
+    plan: str, evaluation: Input[Dataset], verdict: Output[Dataset], page: Output[HTML]
+) -> None:
     """Decide from the predictions: pass, fail or underpowered, with reasons.
 
     A verdict other than pass is a result, not a failure: the task succeeds, and deploy, which

@@ -6,7 +6,7 @@ from components.shell import component
 
 
 @component
-def ingest(plan: str, cases: Output[Dataset]):
+def ingest(plan: str, cases: Output[Dataset]) -> None:
     """Fetch a data version from the DVC remote and verify every file of it.
 
     Args:
@@ -14,6 +14,7 @@ def ingest(plan: str, cases: Output[Dataset]):
         cases: The data folder: one Parquet folder a pool, and the manifest.
     """
     from mmedagent.cases.ingest import ingest
+
     from mmedagent.workdir import run_step
 
     run_step(

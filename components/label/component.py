@@ -6,7 +6,7 @@ from components.shell import component
 
 
 @component
-def label(plan: str, cases: Input[Dataset], opinions: Output[Dataset]):
+def label(plan: str, cases: Input[Dataset], opinions: Output[Dataset]) -> None:
     """Ask the frozen panel about every training case, in the case's gold specialty.
 
     Args:

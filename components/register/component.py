@@ -10,7 +10,7 @@ def register(
     plan: str, triage: Input[Model], easy: Input[Model], medium: Input[Model], hard: Input[Model],
     start_triage: Input[Model], start_attending: Input[Model],
     evaluation: Input[Dataset], verdict: Input[Dataset], registration: Output[Dataset],
-):  # fmt: skip
+) -> None:  # fmt: skip
     """Register the challenger as one version, with its verdict; on a first run also the Start.
 
     Args:
@@ -26,10 +26,15 @@ def register(
         registration: The folder with registration.json.
     """
     from mmedagent.registry.step import register_step
+
     from mmedagent.workdir import run_step
 
-    trained = {"triage-rl": triage.path, "attending-easy": easy.path,
-               "attending-medium": medium.path, "attending-hard": hard.path}
+    trained = {
+        "triage-rl": triage.path,
+        "attending-easy": easy.path,
+        "attending-medium": medium.path,
+        "attending-hard": hard.path,
+    }
     start = (start_triage.path, start_attending.path)
     run_step(plan, {".": registration}, lambda step: register_step(
         step, trained, start, evaluation.path, verdict.path))  # fmt: skip

@@ -6,7 +6,7 @@ from components.shell import component
 
 
 @component
-def report(run: str, status: PipelineTaskFinalStatus):
+def report(run: str, status: PipelineTaskFinalStatus) -> None:
     """Write the run's report and summary from whatever exists of the run; never cached.
 
     Args:

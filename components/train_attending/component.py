@@ -9,7 +9,7 @@ from components.shell import component
 def train_attending(
     plan: str, stage: str, cases: Input[Dataset], opinions: Input[Dataset],
     curriculum: Input[Dataset], weights: Input[Model], model: Output[Model],
-):  # fmt: skip
+) -> None:  # fmt: skip
     """Train the attending doctor to decide from an image and the panel's opinions, by GRPO.
 
     Args:
@@ -23,8 +23,9 @@ def train_attending(
     """
     from pathlib import Path
 
-    from mmedagent.recipes.training import AttendingRecipe
     from mmedagent.training.attending import train_stage
+
+    from mmedagent.recipes.training import AttendingRecipe
     from mmedagent.workdir import run_step
 
     paths = [Path(part.path) for part in (cases, opinions, curriculum, weights)]

@@ -6,7 +6,9 @@ from components.shell import component
 
 
 @component
-def train_triage(plan: str, cases: Input[Dataset], start: Input[Model], model: Output[Model]):
+def train_triage(
+    plan: str, cases: Input[Dataset], start: Input[Model], model: Output[Model]
+) -> None:
     """Train the triage doctor to name the specialty of a case, by GRPO from its Start.
 
     Args:
@@ -17,8 +19,9 @@ def train_triage(plan: str, cases: Input[Dataset], start: Input[Model], model: O
     """
     from pathlib import Path
 
-    from mmedagent.recipes.training import TriageRecipe
     from mmedagent.training.triage import train_triage
+
+    from mmedagent.recipes.training import TriageRecipe
     from mmedagent.workdir import run_step
 
     run_step(plan, {".": model}, lambda step: train_triage(

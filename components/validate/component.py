@@ -6,7 +6,9 @@ from components.shell import component
 
 
 @component
-def validate(plan: str, cases: Input[Dataset], validation: Output[Dataset], docs: Output[HTML]):
+def validate(
+    plan: str, cases: Input[Dataset], validation: Output[Dataset], docs: Output[HTML]
+) -> None:
     """Check the cases against the expectation suite; a failed expectation fails the task.
 
     Args:
@@ -18,6 +20,7 @@ def validate(plan: str, cases: Input[Dataset], validation: Output[Dataset], docs
     from pathlib import Path
 
     from mmedagent.cases.validation import validate
+
     from mmedagent.recipes.data import ValidationRecipe
     from mmedagent.workdir import run_step
 

@@ -1,0 +1,1 @@
+"""The component `warm_start`."""

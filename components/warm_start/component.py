@@ -9,7 +9,7 @@ from components.shell import component
 def warm_start(
     plan: str, agent: str, cases: Input[Dataset], model: Output[Model],
     opinions: Input[Dataset] = None,
-):  # fmt: skip
+) -> None:  # fmt: skip
     """Teach a doctor its role and format, on a pool that reinforcement learning does not see.
 
     Args:
@@ -21,8 +21,9 @@ def warm_start(
     """
     from pathlib import Path
 
-    from mmedagent.recipes.training import WarmStartRecipe
     from mmedagent.training.warm_start import warm_start
+
+    from mmedagent.recipes.training import WarmStartRecipe
     from mmedagent.workdir import run_step
 
     run_step(plan, {".": model}, lambda step: warm_start(

@@ -1,4 +1,4 @@
-"""A small pipeline with the real machinery: the same plan, work folders, records and exit handler."""
+"""A small pipeline with the real machinery: plans, work folders, records, exit handler."""
 
 from kfp import dsl
 from kfp.dsl import Dataset, Input, Output, PipelineTaskFinalStatus
@@ -8,16 +8,16 @@ from components.shell import component
 
 @component
 def make(plan: str, made: Output[Dataset]):
-    from tests.pipelines.steps import work
     from mmedagent.workdir import run_step
+    from tests.pipelines.steps import work
 
     run_step(plan, {".": made}, work)
 
 
 @component
 def change(plan: str, before: Input[Dataset], after: Output[Dataset]):
-    from tests.pipelines.steps import work
     from mmedagent.workdir import run_step
+    from tests.pipelines.steps import work
 
     run_step(plan, {".": after, "ran.txt": after} if False else {".": after}, work)
 
