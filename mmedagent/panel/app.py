@@ -216,7 +216,7 @@ def build_app(folder: Path) -> FastAPI:
     async def complete(request: CompletionRequest) -> JSONResponse:
         if request.model not in specialists:
             known = ", ".join(specialists)
-            raise HTTPException(404, f"no model {request.model!r} here; there are {known}")
+            raise HTTPException(404, f"no model {request.model} here; there are {known}")
         return JSONResponse(await specialists[request.model].complete(request))
 
     return app

@@ -165,7 +165,7 @@ class EndpointPanel:
                 for request in requests
                 for member in self._members
             }
-            if self._store:
+            if self._store is not None:
                 held |= self._store.find(key for key in keys.values() if key not in held)
             missing = {
                 keys[request.digest, member.name]: (request, member)
@@ -185,7 +185,7 @@ class EndpointPanel:
     def _known_fingerprint(self, member: Member) -> str | None:
         if member.expected is not None:
             return member.expected
-        if member.name not in self._fingerprints and self._store:
+        if member.name not in self._fingerprints and self._store is not None:
             self._fingerprints[member.name] = self._store.fingerprint(member.address)
         return self._fingerprints.get(member.name)
 
@@ -223,11 +223,11 @@ class EndpointPanel:
             self.stats.seconds += reply.seconds
         if member.expected is None and self._fingerprints.get(member.name) != reply.fingerprint:
             self._fingerprints[member.name] = reply.fingerprint
-            if self._store:
+            if self._store is not None:
                 self._store.remember_fingerprint(member.address, reply.fingerprint)
 
     def _save(self, unsaved: dict[str, StoredReply]) -> None:
-        if self._store:
+        if self._store is not None:
             self._store.add(unsaved)
         unsaved.clear()
 
