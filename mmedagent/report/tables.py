@@ -1,0 +1,98 @@
+"""The report's tables: baselines, and the data by specialty and pool."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmedagent.cases.case import POOLS, SPECIALTIES, Case
+
+Figures = Mapping[str, Any]
+
+LABELS = {
+    "challenger": "challenger",
+    "champion": "champion",
+    "start": "start (warm start only)",
+    "panel_majority": "panel majority vote",
+    "text_only": "challenger, grey image",
+    "options_permuted": "challenger, options permuted",
+}
+
+
+def baselines(metrics: Figures) -> list[dict[str, Any]]:
+    """Return one row a system: the challenger first, then what it is compared with."""
+    systems = metrics["systems"]
+    best = f"specialist:{metrics['best_specialist']['name']}"
+    order = [*LABELS, best, *sorted(set(systems) - set(LABELS) - {best})]
+    rows = []
+    for name in (name for name in order if name in systems):
+        figures = systems[name]
+        difference = metrics["differences"].get(name)
+        rows.append(
+            {
+                "system": name,
+                "label": _label(name, best),
+                "n": figures["cases"],
+                "accuracy": figures["accuracy"],
+                "sampled": figures["sampled"],
+                "macro_modality": figures["macro"]["modality"],
+                "triage": figures["triage"] and figures["triage"]["accuracy"],
+                "difference": difference and difference["accuracy"],
+                "answered": figures["answered"],
+                "seconds": figures["seconds"],
+            }
+        )
+    return rows
+
+
+def key_figures(metrics: Figures) -> list[dict[str, Any]]:
+    """Return the figures at the top of the page, each with what it is."""
+    systems, differences = metrics["systems"], metrics["differences"]
+    own = systems["challenger"]
+    start = differences["start"]
+    tiles = [
+        ("Consultations answered right", "percent", own["accuracy"]),
+        ("Over the panel's majority vote", "points", differences["panel_majority"]["accuracy"]),
+        ("Over the best single specialist", "points", differences["best_specialist"]["accuracy"]),
+        ("Over its own start", "points", start["accuracy"]),
+        ("Over its own start, sampled", "points", start.get("sampled")),
+        ("Easy cases answered right", "percent", own["tier"].get("easy")),
+        ("Specialty chosen right", "percent", own["triage"]["accuracy"]),
+        ("Specialty over start, sampled", "points", start.get("triage_sampled")),
+    ]
+    return [
+        {"name": name, "unit": unit, "estimate": estimate}
+        for name, unit, estimate in tiles
+        if estimate is not None
+    ]
+
+
+def data_table(cases: Sequence[Case], pool: str, bar_images: int) -> dict[str, Any]:
+    """Return cases, images and subjects by specialty and pool.
+
+    `carries_bar` says whether the specialty has at least `bar_images` images in `pool`.
+    """
+    rows = []
+    for specialty in SPECIALTIES:
+        own = [case for case in cases if case.specialty == specialty]
+        if own:
+            pools = {p: _sizes([c for c in own if c.pool == p]) for p in POOLS}
+            carries = pools[pool]["images"] >= bar_images
+            rows.append({"specialty": specialty, "pools": pools, "carries_bar": carries})
+    totals = {p: _sizes([c for c in cases if c.pool == p]) for p in POOLS}
+    every = _sizes(cases)
+    return {"rows": rows, "totals": totals, "all": every, "measured_pool": pool}
+
+
+def _sizes(cases: Sequence[Case]) -> dict[str, int]:
+    return {
+        "cases": len(cases),
+        "images": len({case.image_digest for case in cases}),
+        "subjects": len({case.subject for case in cases}),
+        "modalities": len({case.modality for case in cases}),
+    }
+
+
+def _label(name: str, best: str) -> str:
+    if name in LABELS:
+        return LABELS[name]
+    specialist = name.removeprefix("specialist:")
+    return f"best specialist ({specialist})" if name == best else f"specialist {specialist}"
