@@ -248,9 +248,7 @@ def main() -> int:
     digests = read_panel_folder(arguments.folder).digests
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
     print(json.dumps({"url": url, "digests": digests}), flush=True)
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, timeout_graceful_shutdown=2
-    )
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
     uvicorn.Server(config).run(sockets=[listener])
     return 0
 

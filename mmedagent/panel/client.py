@@ -256,7 +256,9 @@ def open_panel(
             f"panel.specialists: {', '.join(unknown)} has no endpoint and is not in {folder},"
             f" which holds {', '.join(digests)}"
         )
-    members = [Member(s, digests[s.name] if s.endpoint is None else None) for s in recipe.specialists]
+    members = [
+        Member(s, digests[s.name] if s.endpoint is None else None) for s in recipe.specialists
+    ]
     with ExitStack() as stack:
 
         def connect() -> str:

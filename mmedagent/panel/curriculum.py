@@ -26,9 +26,7 @@ def agreement_of(case: Case, opinions: tuple[Opinion, ...]) -> float:
     return sum(opinion.letter == case.letter for opinion in opinions) / len(opinions)
 
 
-def sort_cases(
-    cases: Path, opinions: Path, recipe: CurriculumRecipe, out: Path
-) -> dict[str, Any]:
+def sort_cases(cases: Path, opinions: Path, recipe: CurriculumRecipe, out: Path) -> dict[str, Any]:
     """Place each case of the `train` pool in its tier, from the panel's real answers.
 
     Source: METHOD, section 'Curriculum (C-MARL)': s = 1 is easy, 0 < s < 1 medium, s = 0 hard.

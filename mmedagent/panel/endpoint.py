@@ -6,11 +6,11 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
 import openai
 
 from mmedagent.errors import PanelError, UsageError
@@ -83,10 +83,8 @@ class Endpoint:
             max_retries=0,
             timeout=timeout_seconds,
             # No proxy in front of loopback; and a redirect could send an image somewhere else.
-            http_client=httpx.AsyncClient(
-                trust_env=not loopback,
-                follow_redirects=False,
-                limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+            http_client=openai.DefaultAsyncHttpxClient(
+                trust_env=not loopback, follow_redirects=False
             ),
         )
 
@@ -106,10 +104,11 @@ class Endpoint:
                     body = await self._send(request)
                 return self._read(body, time.perf_counter() - started)
             except (TimeoutError, openai.APITimeoutError):
-                problem, pause = (
+                problem = (
                     f"is too slow: no reply within {self._timeout:g} s; raise"
                     " panel.timeout_seconds, lower panel.concurrency, or give it more power"
-                ), 0.0
+                )
+                pause = 0.0
             except openai.APIConnectionError as error:
                 problem = (
                     f"is down: {error.__cause__ or error}; start it, or change the endpoint of"
@@ -120,7 +119,7 @@ class Endpoint:
                 problem = f"refused: HTTP {error.status_code}: {_excerpt(error.response.text)}"
                 if error.status_code not in _WORTH_ANOTHER_ATTEMPT:
                     raise self._error(problem, attempt) from None
-                pause = _retry_after(error.response) or _backoff(attempt)
+                pause = _retry_after(error.response.headers) or _backoff(attempt)
             if attempt == self._attempts:
                 raise self._error(problem, attempt) from None
             logger.info("specialist %s %s; trying again", self.member.name, problem)
@@ -207,9 +206,9 @@ def _backoff(attempt: int) -> float:
     return min(0.25 * 2.0 ** (attempt - 1), LONGEST_PAUSE_SECONDS)
 
 
-def _retry_after(response: httpx.Response) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
     try:
-        return min(max(0.0, float(response.headers["retry-after"])), LONGEST_PAUSE_SECONDS)
+        return min(max(0.0, float(headers["retry-after"])), LONGEST_PAUSE_SECONDS)
     except (KeyError, ValueError):
         return None
 

@@ -9,6 +9,7 @@ from mmedagent.digests import digest_folder, digest_value
 from mmedagent.errors import BrokenEvidenceError
 
 MANIFEST = "panel.json"
+_ENTRY = ("name", "path", "digest")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def read_panel_folder(folder: Path) -> PanelFolder:
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())
-        entries = [(str(s["name"]), str(s["path"]), str(s["digest"])) for s in manifest["specialists"]]
+        entries = [tuple(str(s[k]) for k in _ENTRY) for s in manifest["specialists"]]
         digest = str(manifest["digest"])
     except FileNotFoundError:
         raise BrokenEvidenceError(

@@ -179,9 +179,7 @@ class OpinionStore:
         rows: list[dict[str, Any]] = pq.read_table(pa.BufferReader(data)).to_pylist()
         return {row.pop("key"): StoredReply(**row) for row in rows}
 
-    def _merge(
-        self, shards: set[str], fresh: Mapping[str, StoredReply]
-    ) -> dict[str, StoredReply]:
+    def _merge(self, shards: set[str], fresh: Mapping[str, StoredReply]) -> dict[str, StoredReply]:
         merged: dict[str, StoredReply] = {}
         for shard in sorted(shards):
             merged.update(self._read_shard(shard) or {})

@@ -116,7 +116,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return int(error.exit_code)
     for one in result["specialists"]:
-        print(f"{one['name']}: loss {one['loss']:.3f}, {one['seconds']:.0f} s, {one['digest'][:12]}")
+        print(f"{one['name']}: loss {one['loss']:.3f}, {one['seconds']:.0f} s")
     print(f"panel {result['digest'][:12]} in {result['seconds']:.0f} s: {arguments.out}")
     return 0
 

@@ -81,9 +81,9 @@ class PanelTrainingRecipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     specialists: Annotated[tuple[SpecialistTrainingRecipe, ...], Field(min_length=1)] = (
-        SpecialistTrainingRecipe(name="alder", strong=("modality", "stain", "contrast"), seed=11),
-        SpecialistTrainingRecipe(name="birch", strong=("region", "level"), seed=12),
-        SpecialistTrainingRecipe(name="cedar", strong=("plane", "window"), seed=13),
+        SpecialistTrainingRecipe(name="alder", strong=("modality", "stain", "pair"), seed=11),
+        SpecialistTrainingRecipe(name="birch", strong=("region", "level", "landmark"), seed=12),
+        SpecialistTrainingRecipe(name="cedar", strong=("plane", "window", "view", "side"), seed=13),
     )
     model: TinyModel = TinyModel()
     steps: Annotated[int, Field(ge=1)] = 300

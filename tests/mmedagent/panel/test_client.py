@@ -11,7 +11,6 @@ from mmedagent.models.generate import LocalDoctor
 from mmedagent.panel.client import open_panel
 from mmedagent.panel.server import ServedPanel
 from mmedagent.recipes.panel import PanelRecipe, SpecialistRecipe
-
 from tests.mmedagent.panel.conftest import NAMES, case
 
 

@@ -53,9 +53,9 @@ def test_an_endpoint_that_is_too_slow_costs_the_timeout_and_no_more() -> None:
 
 
 def test_bytes_that_drip_in_do_not_extend_the_timeout() -> None:
-    with endpoint(lambda _: GOOD, drip=0.05) as faulty:
-        with pytest.raises(PanelError, match="too slow"):
-            ask(recipe_for(faulty.url, timeout=0.5))
+    slow = pytest.raises(PanelError, match="too slow")
+    with endpoint(lambda _: GOOD, drip=0.05) as faulty, slow:
+        ask(recipe_for(faulty.url, timeout=0.5))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_bytes_that_drip_in_do_not_extend_the_timeout() -> None:
     [
         ((200, "text/html", b"<h1>Log in</h1>"), "content type text/html: '<h1>Log in</h1>'"),
         ((200, "application/json", b"{oops"), "not JSON: '{oops'"),
-        ((200, "application/json", b'{"choices": []}'), "no chat completion: '{\"choices\""),
+        ((200, "application/json", b'{"choices": []}'), 'no chat completion: \'{"choices"'),
         ((200, "application/json", b'"hello"'), "no chat completion"),
         ((200, "application/json", b"[1]"), "no chat completion"),
         (completion(17), "no chat completion"),
@@ -124,15 +124,15 @@ def test_another_model_behind_the_same_url_is_asked_all_anew(tmp_path: Path) -> 
 
 
 def test_a_fingerprint_that_changes_all_the_time_is_an_error() -> None:
-    with endpoint(lambda n: completion("<answer>A</answer>", f"replica {n}")) as faulty:
-        with pytest.raises(PanelError, match="pin one"):
-            ask(recipe_for(faulty.url), 4)
+    unstable = pytest.raises(PanelError, match="pin one")
+    with endpoint(lambda n: completion("<answer>A</answer>", f"fp {n}")) as faulty, unstable:
+        ask(recipe_for(faulty.url), 4)
 
 
 def test_labelling_stops_when_most_replies_cannot_be_read(tmp_path: Path) -> None:
     write_cases(tmp_path / "cases", "drawn", cases_of_all_pools(4))
     store, out = tmp_path / "store", tmp_path / "out"
-    with endpoint(lambda _: completion("As a language model, I")) as faulty:
-        with pytest.raises(PanelError, match="alder: 8 of 8 replies name no option"):
-            label(tmp_path / "cases", None, recipe_for(faulty.url), store, out)
+    unread = pytest.raises(PanelError, match="alder: 8 of 8 replies name no option")
+    with endpoint(lambda _: completion("As a language model, I")) as faulty, unread:
+        label(tmp_path / "cases", None, recipe_for(faulty.url), store, out)
     assert not out.exists()

@@ -55,7 +55,9 @@ def test_a_shard_that_somebody_deleted_only_loses_its_own(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("index", [b"not parquet", b"", None])
-def test_the_index_is_rebuilt_when_it_is_broken_or_gone(tmp_path: Path, index: bytes | None) -> None:
+def test_the_index_is_rebuilt_when_it_is_broken_or_gone(
+    tmp_path: Path, index: bytes | None
+) -> None:
     OpinionStore(tmp_path).add(replies(1, 2))
     if index is None:
         (tmp_path / "index.parquet").unlink()
