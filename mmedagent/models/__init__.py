@@ -1,0 +1,1 @@
+"""Models: build, load, save, and let them reply."""

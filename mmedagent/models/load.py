@@ -5,9 +5,13 @@ from pathlib import Path
 import torch
 from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+from transformers.utils.logging import disable_progress_bar
 
 from mmedagent.errors import BrokenEvidenceError
 from mmedagent.models.processor import ImageOnlyProcessor
+
+# A bar for each of forty small tensors says nothing; long work tells `mmedagent.progress`.
+disable_progress_bar()
 
 
 def load_model(

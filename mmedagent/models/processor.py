@@ -4,13 +4,22 @@
 none, and its import breaks transformers' Qwen2.5-VL processor.
 """
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from transformers import BatchFeature, PreTrainedTokenizerBase, Qwen2_5_VLProcessor
+from transformers.image_utils import make_flat_list_of_images
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from mmedagent.models.images import ImageCache, Prepared, pixels_key
+
+_PLAIN = frozenset(
+    ("add_generation_prompt", "tokenize", "return_dict", "return_tensors", "processor_kwargs")
+)
+"""What callers usually ask of a chat template; anything else takes transformers' own path."""
+_MOST_RENDERED = 4096
 
 
 class ImageOnlyProcessor(Qwen2_5_VLProcessor):
@@ -40,6 +49,7 @@ class ImageOnlyProcessor(Qwen2_5_VLProcessor):
             chat_template=chat_template or tokenizer.chat_template,
         )
         self._cache = ImageCache()
+        self._rendered: dict[str, str] = {}
         self._specials = [token for token in tokenizer.all_special_tokens if token.startswith("<|")]
 
     def __call__(
@@ -54,8 +64,58 @@ class ImageOnlyProcessor(Qwen2_5_VLProcessor):
         """Render as `Qwen2_5_VLProcessor` does, special tokens inside messages broken up."""
         batched = bool(conversation) and isinstance(conversation[0], list | tuple)
         conversations = conversation if batched else [conversation]
+        if not args and not {name for name, value in kwargs.items() if value} - _PLAIN:
+            return self._apply_plain(conversations, batched, **kwargs)
         safe = [[self._safe(message) for message in messages] for messages in conversations]
         return super().apply_chat_template(safe if batched else safe[0], *args, **kwargs)
+
+    def _apply_plain(
+        self,
+        conversations: Sequence[Sequence[dict[str, Any]]],
+        batched: bool,
+        add_generation_prompt: bool = False,
+        tokenize: bool = False,
+        return_dict: bool = False,
+        return_tensors: str | None = None,
+        processor_kwargs: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> Any:
+        """Do the usual case, with each distinct conversation rendered once.
+
+        A rollout's prompt comes eight times a step, twice a pass: rendering it anew each time
+        took a tenth of a training step.
+        """
+        texts = [self._render(messages, add_generation_prompt) for messages in conversations]
+        if not tokenize:
+            return texts if batched else texts[0]
+        images = [
+            part["image"]
+            for messages in conversations
+            for message in messages
+            for part in message["content"]
+            if isinstance(part, dict) and part["type"] == "image"
+        ]
+        options = dict(processor_kwargs or {})
+        if return_tensors:
+            options["return_tensors"] = return_tensors
+        inputs = self(text=texts, images=images or None, **options)
+        return inputs if return_dict else inputs["input_ids"]
+
+    def _render(self, messages: Sequence[dict[str, Any]], add_generation_prompt: bool) -> str:
+        key = json.dumps([_without_images(messages), add_generation_prompt])
+        text = self._rendered.get(key)
+        if text is None:
+            safe = [self._safe(message) for message in messages]
+            text = super().apply_chat_template(safe, add_generation_prompt=add_generation_prompt)
+            if len(self._rendered) >= _MOST_RENDERED:
+                self._rendered.clear()
+            self._rendered[key] = text
+        return text
+
+    def create_mm_token_type_ids(self, input_ids: Sequence[Sequence[int]]) -> list[list[int]]:
+        """Mark image tokens with 1 and text with 0, for each row of token ids."""
+        image = self.image_token_id
+        return [[int(token == image) for token in row] for row in input_ids]
 
     def _safe(self, message: dict[str, Any]) -> dict[str, Any]:
         content = message["content"]
@@ -75,7 +135,7 @@ class ImageOnlyProcessor(Qwen2_5_VLProcessor):
 
     def _process_images(self, images: Any, **kwargs: Any) -> tuple[BatchFeature, list[str]]:
         kwargs["return_tensors"] = "pt"
-        flat = [image for group in images for image in (group if isinstance(group, list) else [group])]
+        flat = make_flat_list_of_images(images)
         prepared = [self._prepare(image, kwargs) for image in flat]
         inputs = BatchFeature(
             {
@@ -94,6 +154,18 @@ class ImageOnlyProcessor(Qwen2_5_VLProcessor):
             prepared = (made["pixel_values"], made["image_grid_thw"][0])
             self._cache.put(key, prepared)
         return prepared
+
+
+def _without_images(messages: Sequence[dict[str, Any]]) -> list[Any]:
+    return [
+        [
+            message["role"],
+            message["content"]
+            if isinstance(message["content"], str)
+            else [[part["type"], part.get("text")] for part in message["content"]],
+        ]
+        for message in messages
+    ]
 
 
 def image_processor(image_size: int, patch_size: int) -> Qwen2VLImageProcessorPil:

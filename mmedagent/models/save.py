@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from transformers import PreTrainedModel, ProcessorMixin
+from transformers.utils.logging import disable_progress_bar
 
 from mmedagent.atomic import new_folder, write_json
 from mmedagent.digests import digest_folder
+
+disable_progress_bar()
 
 
 def save_model(

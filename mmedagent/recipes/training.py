@@ -61,7 +61,7 @@ class GrpoRecipe(BaseModel):
     temperature: Annotated[float, Field(gt=0)] = 1.0
     clip: Annotated[float, Field(gt=0)] = 0.2
     """Epsilon of the clipped ratio."""
-    max_new_tokens: Annotated[int, Field(ge=1)] = 16
+    max_new_tokens: Annotated[int, Field(ge=1)] = 12
     drop_groups_without_variance: bool = False
     """Leave groups whose rollouts all got the same reward out of the loss, KL and entropy too."""
     shuffle: bool = True

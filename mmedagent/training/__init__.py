@@ -1,0 +1,1 @@
+"""Training: the supervised warm start and the reinforcement learning of both doctors."""

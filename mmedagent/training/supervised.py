@@ -156,9 +156,7 @@ def _fingerprint(
     return digest_value([texts, recipe.model_dump(mode="json"), seed, title])
 
 
-def _resume(
-    state: TrainingState, model: torch.nn.Module, optimizer: torch.optim.Optimizer
-) -> Fit:
+def _resume(state: TrainingState, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Fit:
     facts = state.load(model, optimizer)
     if facts is None:
         return Fit()
