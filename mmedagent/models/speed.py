@@ -83,7 +83,7 @@ def _rope_index(
     Returns positions int64 [3, rows, tokens] and their offsets against token counts [rows, 1].
     """
     if image_grid_thw is None or video_grid_thw is not None:
-        return Qwen2_5_VLModel.get_rope_index(
+        result: tuple[torch.Tensor, torch.Tensor] = Qwen2_5_VLModel.get_rope_index(
             self,
             input_ids,
             mm_token_type_ids,
@@ -93,6 +93,7 @@ def _rope_index(
             attention_mask,
             **kwargs,
         )
+        return result
     merge = self.config.vision_config.spatial_merge_size
     mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
     is_image = (mm_token_type_ids == 1) & mask.bool()

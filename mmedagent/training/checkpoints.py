@@ -51,8 +51,8 @@ class AtomicCheckpoints(Trainer):
                 shutil.rmtree(old, ignore_errors=True)
 
     def _get_output_dir(self, trial: Any) -> str:
-        staging = getattr(self, "_staging", None)
-        return os.fspath(staging) if staging else super()._get_output_dir(trial)
+        staging: Path | None = getattr(self, "_staging", None)
+        return os.fspath(staging or self.args.output_dir)
 
 
 class StopWithCheckpoint(TrainerCallback):

@@ -140,6 +140,7 @@ class DoctorTrainer(GRPOTrainer):
             compute_entropy=True,
             **{name: inputs.get(name) for name in _FORWARD},
         )
+        assert entropies is not None
         loss = grpo_loss(
             log_probs,
             inputs.get("old_per_token_logps", log_probs.detach()),
@@ -161,7 +162,8 @@ class DoctorTrainer(GRPOTrainer):
         metrics["kl"].append(loss.kl.item())
         metrics["entropy"].append(loss.entropy.item())
         metrics["clipped_share"].append(loss.clipped_share.item())
-        return loss.value / self.current_gradient_accumulation_steps
+        scaled: torch.Tensor = loss.value / self.current_gradient_accumulation_steps
+        return scaled
 
 
 WHOLE_LOGITS = 2**26
