@@ -20,7 +20,7 @@ def gate(
 ) -> None:
     """Judge challenger against champion and panel majority: pass, fail or underpowered.
 
-    Example: `mmedagent gate runs/latest/predictions.parquet --out /tmp/verdict --cases data/starter`
+    Example: `mmedagent gate evaluation/ --out verdict/ --cases data/starter`
 
     Exits 0 on pass, 10 on fail, 11 when the evidence cannot decide, 12 when it is broken.
     """

@@ -108,8 +108,8 @@ def measure(
         raise UsageError(f"nothing to evaluate: no system named {' or '.join(missing)}")
     measured = [case for case in cases if case.pool == recipe.pool]
     chosen_on = [case for case in cases if case.pool == recipe.selection_pool]
-    for pool, found in ((recipe.pool, measured), (recipe.selection_pool, chosen_on)):
-        if not found:
+    for pool, members in ((recipe.pool, measured), (recipe.selection_pool, chosen_on)):
+        if not members:
             raise BadDataError(f"the pool {pool!r} is empty: nothing can be evaluated on it")
     pieces = _Pieces(work, recipe, inputs)
     rows: list[Row] = []

@@ -113,13 +113,14 @@ def _reason(row: Row, effect: float, small: bool, recipe: GateRecipe) -> str:
             f"{seen} {row.n} cases on {row.clusters} {recipe.cluster}s are fewer than the policy's"
             f" {recipe.min_cases} on {recipe.min_clusters}: too few to decide anything."
         )
-    wanted = (
-        f"that it is better by more than {100 * row.margin:.1f} points"
-        if row.comparison == "superior"
-        else f"that it loses no more than {100 * recipe.margin:.1f} points"
-    )
+    if row.comparison == "not inferior":
+        wanted = f"that it loses no more than {100 * recipe.margin:.1f} points"
+    elif row.margin > 0:
+        wanted = f"that it is better by more than {100 * row.margin:.1f} points"
+    else:
+        wanted = "that it is better"
     if row.verdict == "pass":
-        return f"{seen} The whole interval says {wanted}."
+        return f"{seen} Even the interval's lower end says {wanted}."
     if row.upper <= row.margin:
         return f"{seen} The whole interval speaks against the claim {wanted}."
     power = (
@@ -133,4 +134,4 @@ def _reason(row: Row, effect: float, small: bool, recipe: GateRecipe) -> str:
 
 def points(share: float) -> str:
     """Return a difference of shares in percentage points, with its sign."""
-    return f"{100 * share:+.1f}"
+    return f"{100 * share:+.1f}".replace("-", "−")

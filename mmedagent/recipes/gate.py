@@ -35,4 +35,5 @@ class GateRecipe(BaseModel):
     """Fewer independent clusters (images or subjects) than this decide nothing."""
     cluster: Cluster = "image"
     resamples: Annotated[int, Field(ge=100)] = 10_000
-    seed: int = 20240602
+    seed: int = 20240601
+    """The evaluation's, so that both show the same interval for the same difference."""

@@ -37,7 +37,9 @@ def curve_chart(title: str, parts: Sequence[tuple[str, Sequence[float | None]]])
     width, height, left, top, bottom = 250.0, 150.0, 38.0, 12.0, 24.0
     values = [v for _, part in parts for v in part if v is not None]
     if not values:
-        return drawing(width, height, [text(width / 2, 75, "not recorded", 11, "middle", "soft")], title)
+        return drawing(
+            width, height, [text(width / 2, 75, "not recorded", 11, "middle", "soft")], title
+        )
     low, high = _span(values)
     total = sum(len(part) for _, part in parts)
     span_x, span_y = width - left - 6, height - top - bottom
@@ -132,8 +134,8 @@ def forest_chart(rows: Sequence[Figures]) -> Markup:
     """Draw the gate's comparisons: difference, interval, and what its lower end must exceed."""
     width, pitch = 460.0, 52.0
     height = pitch * len(rows) + 34
-    low = min([-0.08, *(r["lower"] - 0.02 for r in rows)])
-    high = max([0.08, *(r["upper"] + 0.02 for r in rows)])
+    low: float = min([-0.08, *(r["lower"] - 0.02 for r in rows)])
+    high: float = max([0.08, *(r["upper"] + 0.02 for r in rows)])
 
     def at(value: float) -> float:
         return 10 + (width - 20) * (value - low) / (high - low)
@@ -148,13 +150,11 @@ def forest_chart(rows: Sequence[Figures]) -> Markup:
         y = pitch * number + 34
         colour = {"pass": "var(--pass)", "fail": "var(--fail)"}.get(row["verdict"], "var(--doubt)")
         label = f"{row['comparison']} to {row['name'].replace('_', ' ')}"
-        items.append(text(10, y - 18, label.replace("not inferior", "no worse").replace("no worse to", "no worse than"), 12))
+        items.append(text(10, y - 18, label, 12, kind="halo"))
         margin = at(row["margin"])
         items.append(line(margin, y - 12, margin, y + 12, colour, 2, "3 3"))
         items.append(line(at(row["lower"]), y, at(row["upper"]), y, colour, 3))
-        items.append(
-            element("circle", cx=at(row["difference"]), cy=y, r=6, fill=colour)
-        )
+        items.append(element("circle", cx=at(row["difference"]), cy=y, r=6, fill=colour))
     return drawing(width, height, items, "Differences in points with their intervals")
 
 
@@ -177,9 +177,7 @@ def _span(values: Sequence[float]) -> tuple[float, float]:
     return low, high + 0.06 * (high - low)
 
 
-def _running_mean(
-    points: Sequence[tuple[float, float]], window: int
-) -> list[tuple[float, float]]:
+def _running_mean(points: Sequence[tuple[float, float]], window: int) -> list[tuple[float, float]]:
     result = []
     for index, (step, _) in enumerate(points):
         near = [v for _, v in points[max(0, index - window) : index + window + 1]]

@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def read_curves(run: RunFolder) -> list[dict[str, Any]]:
         path = run.output(task, "curves.jsonl")
         if path is None:
             continue
-        series = run.attempt(f"curves of {task}", lambda p=path: _read(p))
+        series = run.attempt(f"curves of {task}", partial(_read, path))
         if series:
             found.append({"task": task, "agent": agent, "stage": stage, "series": series})
     return found

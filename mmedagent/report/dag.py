@@ -5,12 +5,10 @@ from typing import Any
 
 from markupsafe import Markup
 
-from mmedagent.report.page import duration
+from mmedagent.report.page import duration, words
 from mmedagent.report.svg import drawing, element, group, rectangle, text
 
 NODE_WIDTH, NODE_HEIGHT, LANE, LAYER = 142.0, 42.0, 157.0, 62.0
-
-_LEFT, _RIGHT = ("triage",), ("attending",)
 
 _MARKS = {
     "executed": "✓",
@@ -102,16 +100,26 @@ def _node(task: Mapping[str, Any], x: float, y: float) -> Markup:
     kind = "" if reached else "faint"
     note = state.replace("_", " ")
     if task["seconds"] is not None and state in ("executed", "failed", "interrupted"):
-        note = duration(task["seconds"]) if state == "executed" else f"{note}, {duration(task['seconds'])}"
+        note = (
+            duration(task["seconds"])
+            if state == "executed"
+            else f"{note}, {duration(task['seconds'])}"
+        )
     mark = element(
         "text",
         _MARKS.get(state, ""),
         x=x + NODE_WIDTH - 10,
-        y=y + 26,
+        y=y + 34,
         font_size=14,
         text_anchor="end",
         style=f"fill: {stroke}",
     )
-    label = task["name"].replace("-", " ")
-    return group([box, text(x + 10, y + 18, label, 12, "start", kind),
-                  text(x + 10, y + 33, note, 10.5, "start", "soft"), mark])
+    label = words(task["name"])
+    return group(
+        [
+            box,
+            text(x + 10, y + 18, label, 12, "start", kind),
+            text(x + 10, y + 33, note, 10.5, "start", "soft"),
+            mark,
+        ]
+    )

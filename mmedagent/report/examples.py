@@ -52,7 +52,9 @@ def count_overruled(table: pd.DataFrame, pool: str) -> dict[str, int]:
     """Return how often the challenger overruled the panel's majority, and was right to."""
     every = table[table["pool"] == pool]
     letters = {
-        system: every[(every["system"] == system) & (every["sample"] == GREEDY)].set_index("case_id")
+        system: every[(every["system"] == system) & (every["sample"] == GREEDY)].set_index(
+            "case_id"
+        )
         for system in ("challenger", "panel_majority")
     }
     own = letters["challenger"]

@@ -40,7 +40,10 @@ def percent(share: float | None) -> str:
 
 def points(share: float | None) -> str:
     """Return a difference of shares in percentage points with its sign; `–` for None."""
-    return "–" if share is None else f"{100 * share:+.1f}".replace("-", "−")
+    if share is None:
+        return "–"
+    rounded = f"{100 * share:+.1f}".replace("-", "−")
+    return "0.0" if rounded[1:] == "0.0" else rounded
 
 
 def interval(estimate: dict[str, Any] | None, signed: bool = False) -> str:
@@ -74,4 +77,5 @@ def short(digest: str | None) -> str:
 def words(name: str) -> str:
     """Return a system's or task's name as words."""
     kind, _, rest = name.partition(":")
-    return f"{kind} {rest}".strip().replace("_", " ")
+    spaced = f"{kind} {rest}".strip().replace("_", " ").replace("-", " ")
+    return spaced.replace("triage rl", "triage RL")

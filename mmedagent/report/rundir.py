@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,7 +46,7 @@ class RunFolder:
         self.facts: dict[str, Any] = facts or {}
         self.records: dict[str, dict[str, Any]] = {}
         for file in sorted((self.path / "tasks").glob("*.json")):
-            record = self.attempt(f"tasks/{file.name}", lambda f=file: _object(f))
+            record = self.attempt(f"tasks/{file.name}", partial(_object, file))
             if record is not None:
                 self.records[str(record.get("name", file.stem))] = record
 
@@ -114,7 +115,7 @@ class RunFolder:
         if record.get("state") not in _DONE:
             return None
         for value in (record.get("outputs") or {}).values():
-            path = self.path / value
+            path = self.path / str(value)
             for candidate in (path / name, path if path.name == name else None):
                 if candidate is not None and candidate.exists():
                     return candidate

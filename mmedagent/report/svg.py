@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from markupsafe import Markup, escape
 
 
-def element(name: str, content: str | Markup = "", **attributes: object) -> Markup:
+def element(name: str, content: str = "", /, **attributes: object) -> Markup:
     """Return one element; `content` is escaped unless it is `Markup`; `_` in a name is `-`."""
     parts = [
         f' {key.rstrip("_").replace("_", "-")}="{escape(_number(value))}"'
@@ -35,8 +35,8 @@ def text(
     x: float, y: float, content: str, size: float = 11, anchor: str = "start", kind: str = ""
 ) -> Markup:
     """Return a line of text. `kind` is a CSS class: `soft`, `faint` or none."""
-    attributes: dict[str, object] = {"x": x, "y": y, "font_size": size, "text_anchor": anchor}
-    return element("text", content, **attributes, **({"class_": kind} if kind else {}))
+    more = {"class_": kind} if kind else {}
+    return element("text", content, x=x, y=y, font_size=size, text_anchor=anchor, **more)
 
 
 def line(
@@ -48,7 +48,9 @@ def line(
     return element("line", x1=x1, y1=y1, x2=x2, y2=y2, **style)
 
 
-def polyline(points: Sequence[tuple[float, float]], stroke: str, width: float, opacity: float = 1):
+def polyline(
+    points: Sequence[tuple[float, float]], stroke: str, width: float, opacity: float = 1
+) -> Markup:
     """Return a line through `points`."""
     path = " ".join(f"{_number(x)},{_number(y)}" for x, y in points)
     return element(

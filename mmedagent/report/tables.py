@@ -70,11 +70,13 @@ def data_table(cases: Sequence[Case], pool: str, bar_images: int) -> dict[str, A
 
     `carries_bar` says whether the specialty has at least `bar_images` images in `pool`.
     """
-    rows = []
+    rows: list[dict[str, Any]] = []
     for specialty in SPECIALTIES:
         own = [case for case in cases if case.specialty == specialty]
         if own:
-            pools = {p: _sizes([c for c in own if c.pool == p]) for p in POOLS}
+            pools: dict[str, dict[str, int]] = {
+                p: _sizes([c for c in own if c.pool == p]) for p in POOLS
+            }
             carries = pools[pool]["images"] >= bar_images
             rows.append({"specialty": specialty, "pools": pools, "carries_bar": carries})
     totals = {p: _sizes([c for c in cases if c.pool == p]) for p in POOLS}

@@ -72,7 +72,9 @@ def _charts(summary: Figures) -> dict[str, Any]:
     if metrics:
         charts["tiers"] = _tiers(metrics)
         charts["modalities"] = _modalities(metrics)
-        charts["confusion"] = confusion_chart(metrics["systems"]["challenger"]["triage"]["confusion"])
+        charts["confusion"] = confusion_chart(
+            metrics["systems"]["challenger"]["triage"]["confusion"]
+        )
     return charts
 
 

@@ -5,7 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmedagent.errors import BrokenEvidenceError, ExitCode
-from mmedagent.evaluation.predictions import GREEDY, answer_columns, expected_digest, write_predictions
+from mmedagent.evaluation.predictions import (
+    GREEDY,
+    answer_columns,
+    expected_digest,
+    write_predictions,
+)
 from mmedagent.gate.decide import decide, overall, read_verdict
 from mmedagent.gate.policy import detectable_effect, outcome
 from mmedagent.recipes.gate import GateRecipe
@@ -116,7 +121,10 @@ def _trained_on(rows):
     [
         (_drop("challenger"), "cases of challenger are not the cases that were measured"),
         (_drop("panel_majority"), "cases of panel_majority are not"),
-        (lambda rows: [r for r in rows if r["system"] != "champion"], "no predictions of .*'champion'"),
+        (
+            lambda rows: [r for r in rows if r["system"] != "champion"],
+            "no predictions of .*'champion'",
+        ),
         (lambda rows: [*rows, rows[5]], "answers test-.* more than once"),
         (lambda rows: [*rows, {**rows[5], "case_id": "extra"}], "not the cases that were measured"),
         (_relabel, "is marked right, but its letter is"),
@@ -177,9 +185,7 @@ def test_an_altered_verdict_is_refused(tmp_path):
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    st.floats(-1, 1), st.floats(0, 1), st.floats(-0.5, 0.5), st.booleans(), st.booleans()
-)
+@given(st.floats(-1, 1), st.floats(0, 1), st.floats(-0.5, 0.5), st.booleans(), st.booleans())
 def test_an_outcome_passes_only_above_the_margin(lower, width, margin, insensitive, small):
     result = outcome(lower, lower + width, margin, insensitive, small)
     assert (result == "pass") == (lower > margin and not small)

@@ -109,8 +109,12 @@ def finished_run(tmp_path_factory):
         "gate": {"verdict": str(run / "verdict")},
     }
     for number, (task, stage, steps) in enumerate(
-        (("triage-rl", "triage", 120), ("attending-easy", "easy", 50),
-         ("attending-medium", "medium", 50), ("attending-hard", "hard", 60))
+        (
+            ("triage-rl", "triage", 120),
+            ("attending-easy", "easy", 50),
+            ("attending-medium", "medium", 50),
+            ("attending-hard", "hard", 60),
+        )
     ):
         folder = run / f"model-{task}"
         folder.mkdir()
