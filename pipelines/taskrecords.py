@@ -56,7 +56,7 @@ def settle(
     stopped = code in (-signal.SIGTERM, 128 + signal.SIGTERM)
     ended: State = "interrupted" if stopped else "failed"
     message = "stopped" if stopped else _last_words(run, task, code)
-    error = {"type": "ProcessDied", "message": message, "exit_code": code if code > 0 else 1}
+    error = {"type": "ProcessDied", "message": message, "exit_code": code if 0 < code < 128 else 1}
     times = {"started": started, "finished": now(), "seconds": round(seconds, 3)}
     write_record(run, task, ended, error=error, **times)
     return ended, message

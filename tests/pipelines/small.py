@@ -7,7 +7,7 @@ from components.shell import component
 
 
 @component
-def make(plan: str, made: Output[Dataset]):
+def make(plan: str, made: Output[Dataset]) -> None:
     from mmedagent.workdir import run_step
     from tests.pipelines.steps import work
 
@@ -15,15 +15,15 @@ def make(plan: str, made: Output[Dataset]):
 
 
 @component
-def change(plan: str, before: Input[Dataset], after: Output[Dataset]):
+def change(plan: str, before: Input[Dataset], after: Output[Dataset]) -> None:
     from mmedagent.workdir import run_step
     from tests.pipelines.steps import work
 
-    run_step(plan, {".": after, "ran.txt": after} if False else {".": after}, work)
+    run_step(plan, {".": after}, work)
 
 
 @component
-def last(run: str, status: PipelineTaskFinalStatus):
+def last(run: str, status: PipelineTaskFinalStatus) -> None:
     from pathlib import Path
 
     (Path(run) / "report.html").write_text(status.state)
