@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 from mmedagent.cases.case import Case, Opinion, Question
 from mmedagent.consultation.consult import Consultation, consult, decide, route
@@ -70,32 +69,29 @@ def sampled_rows(
     how diffuse it is; what training by sampling improves is this.
     """
     rows: list[Row] = []
-    batches = _batches(len(cases), recipe.batch_size)
-    for sample, batch in product(range(recipe.samples), batches):
-        tell(len(rows), recipe.samples * len(cases), f"{system}: samples")
+    questions = [case.view() for case in cases]
+    opinions: list[tuple[Opinion, ...]] = [said.opinions for said in held]
+    for sample in range(recipe.samples):
+        tell(sample, recipe.samples, f"{system}: sampled replies")
         sampling = Sampling(
             temperature=recipe.temperature,
             max_new_tokens=recipe.max_new_tokens,
-            seed=recipe.seed + 1000 * sample + batch.start,
+            seed=recipe.seed + sample,
         )
-        questions = [case.view() for case in cases[batch]]
-        opinions: list[tuple[Opinion, ...]] = [said.opinions for said in held[batch]]
         routed = route(questions, doctors.triage, sampling, recipe.style)
         decided = decide(questions, opinions, doctors.attending, sampling, recipe.style)
-        for case, said, routing, decision in zip(
-            cases[batch], held[batch], routed, decided, strict=True
-        ):
-            rows.append(
-                {
-                    **answer_columns(case, decision.letter, decision.reasoning, decision.raw),
-                    "system": system,
-                    "sample": sample,
-                    "role": said.role,
-                    "chosen_specialty": routing.specialty,
-                    "triage_correct": routing.specialty == case.specialty,
-                    "triage_raw": routing.raw,
-                }
-            )
+        rows += [
+            {
+                **answer_columns(case, decision.letter, decision.reasoning, decision.raw),
+                "system": system,
+                "sample": sample,
+                "role": said.role,
+                "chosen_specialty": routing.specialty,
+                "triage_correct": routing.specialty == case.specialty,
+                "triage_raw": routing.raw,
+            }
+            for case, said, routing, decision in zip(cases, held, routed, decided, strict=True)
+        ]
     return rows
 
 

@@ -25,8 +25,8 @@ def summarise(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     """
     run = RunFolder(path)
     cases = _cases(run)
-    metrics = _json(run, "evaluate", "metrics.json")
-    verdict = _json(run, "gate", "verdict.json")
+    metrics = _json(run, "evaluate", "metrics.json", "metrics")
+    verdict = _json(run, "gate", "verdict.json", "verdict")
     failure = run.failure()
     examples = None if metrics is None else run.attempt("examples", partial(_examples, run, cases))
     pool = "test" if metrics is None else metrics["pool"]
@@ -90,7 +90,7 @@ def _run(run: RunFolder) -> dict[str, Any]:
         "exit_code": facts.get("exit_code"),
         "started": started,
         "finished": finished,
-        "seconds": _seconds(started, finished),
+        "seconds": run.attempt("run.json", partial(_seconds, started, finished)),
         "git_revision": facts.get("git_revision"),
     }
 
@@ -102,12 +102,24 @@ def _seconds(started: str | None, finished: str | None) -> float | None:
     return round(max(0.0, span.total_seconds()), 3)
 
 
-def _json(run: RunFolder, task: str, name: str) -> dict[str, Any] | None:
+def _json(run: RunFolder, task: str, name: str, kind: str) -> dict[str, Any] | None:
     path = run.output(task, name)
     if path is None:
         return None
-    value = run.attempt(f"{task}: {name}", lambda: json.loads(path.read_text()))
-    return value if isinstance(value, dict) else None
+    return run.attempt(f"{task}: {name}", partial(_valid, path, kind))
+
+
+def _valid(path: Path, kind: str) -> dict[str, Any]:
+    """Return the JSON object in `path`, which must be what the summary's schema calls `kind`."""
+    import jsonschema
+
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    schema = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
+    validator = jsonschema.Draft202012Validator({**schema["$defs"][kind], "$defs": schema["$defs"]})
+    error = jsonschema.exceptions.best_match(validator.iter_errors(value))
+    if error is not None:
+        raise ValueError(f"not as its schema says: {error.json_path}: {error.message[:200]}")
+    return value
 
 
 def _cases(run: RunFolder) -> list[Case]:
