@@ -38,11 +38,10 @@ def code_digest(root: Path, component: str) -> str:
 
 def reached_files(root: Path, module: str) -> list[Path]:
     """Return the sources that importing `module` can reach, and their packages' other files."""
-    start = _file_of(root, module)
-    if start is None:
+    if _file_of(root, module) is None:
         raise UsageError(f"no module {module} in {root}")
-    found = {start}
-    todo = [start]
+    found = set(_with_packages(root, module))
+    todo = list(found)
     while todo:
         path = todo.pop()
         for name in _names(root, path):
@@ -72,8 +71,11 @@ def _file_of(root: Path, module: str) -> Path | None:
 
 
 def _other_files(folder: Path) -> Iterator[Path]:
+    """Yield a package's files that are no Python, also in subfolders that are no packages."""
     for path in folder.iterdir():
-        if path.is_file() and path.suffix not in (".py", ".pyc") and path.name[0] != ".":
+        if path.is_dir() and path.name != "__pycache__" and not (path / "__init__.py").exists():
+            yield from _other_files(path)
+        elif path.is_file() and path.suffix not in (".py", ".pyc") and path.name[0] != ".":
             yield path
 
 
