@@ -37,7 +37,7 @@ def find_run(run: Path | None) -> Path:
     for candidate in candidates:
         if (candidate / "run.json").is_file() or (candidate / "tasks").is_dir():
             return candidate.resolve()
-    known = sorted(p.parent.name for p in runs.glob("[0-9]*/run.json"), reverse=True)
+    known = sorted((p.parent.name for p in runs.glob("[0-9]*/run.json")), reverse=True)
     there = f"There are {', '.join(known[:5])}." if known else "`mmedagent run` makes one."
     name = "no run yet" if run is None else f"no run {run}"
     raise UsageError(f"{name} under {runs}. {there}")
