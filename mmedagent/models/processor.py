@@ -50,7 +50,8 @@ class ImageOnlyProcessor(Qwen2_5_VLProcessor):
         )
         self._cache = ImageCache()
         self._rendered: dict[str, str] = {}
-        self._specials = [token for token in tokenizer.all_special_tokens if token.startswith("<|")]
+        added = tokenizer.added_tokens_decoder.values()
+        self._specials = [str(token) for token in added if str(token).startswith("<|")]
 
     def __call__(
         self, images: Any = None, text: Any = None, videos: Any = None, **kwargs: Any
