@@ -73,7 +73,7 @@ def run(recipe_name: str, overrides: Sequence[str], options: Options, console: C
     if options.serve:
         from pipelines.afterwards import serve_and_ask
 
-        serve_and_ask(home, recipe, console)
+        serve_and_ask(root, home, recipe, console)
     return code
 
 
@@ -90,7 +90,6 @@ def prepare(root: Path, home: Path, console: Console) -> None:
 
 def _run_dag(root: Path, home: Path, recipe: Recipe, options: Options, console: Console) -> int:
     from mmedagent.registry.records import judged_against
-
     from pipelines.retraining import retraining
 
     plan = make_plan(root, recipe, read_versions(root), lambda inputs: judged_against(home, inputs))

@@ -21,7 +21,7 @@ def submit(plan: Plan, host: str, experiment: str, run_name: str) -> str:
     """
     import urllib3
     from kfp import Client
-    from kfp_server_api.exceptions import ApiException
+    from kfp_server_api.exceptions import ApiException  # type: ignore[import-untyped]
 
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "pipeline.yaml"

@@ -23,12 +23,12 @@ def train_attending(
     """
     from pathlib import Path
 
-    from mmedagent.training.attending import train_stage
-
     from mmedagent.recipes.training import AttendingRecipe
+    from mmedagent.training.attending import train_stage
     from mmedagent.workdir import run_step
 
-    paths = [Path(part.path) for part in (cases, opinions, curriculum, weights)]
     run_step(plan, {".": model}, lambda step: train_stage(
-        stage, *paths, step.recipe("training.attending", AttendingRecipe), step.out, step.work,
+        stage,  # type: ignore[arg-type]  # KFP knows no Literal
+        Path(cases.path), Path(opinions.path), Path(curriculum.path), Path(weights.path),
+        step.recipe("training.attending", AttendingRecipe), step.out, step.work,
     ))  # fmt: skip

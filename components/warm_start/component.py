@@ -21,12 +21,12 @@ def warm_start(
     """
     from pathlib import Path
 
-    from mmedagent.training.warm_start import warm_start
-
     from mmedagent.recipes.training import WarmStartRecipe
+    from mmedagent.training.warm_start import warm_start
     from mmedagent.workdir import run_step
 
     run_step(plan, {".": model}, lambda step: warm_start(
-        agent, Path(cases.path), Path(opinions.path) if opinions else None, step.fetched("base"),
+        agent,  # type: ignore[arg-type]  # KFP knows no Literal
+        Path(cases.path), Path(opinions.path) if opinions else None, step.fetched("base"),
         step.recipe(f"warm_start.{agent}", WarmStartRecipe), step.out, step.work,
     ))  # fmt: skip
