@@ -39,3 +39,22 @@ def small_folder(tmp_path: Path) -> Path:
     (folder / "inner" / "two.bin").write_bytes(bytes(range(256)))
     (folder / "empty").write_bytes(b"")
     return folder
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with MLflow's tables and nothing in them: making those takes seconds."""
+    from mmedagent.registry.tracking import tracking
+
+    home = tmp_path_factory.mktemp("registry")
+    with tracking(home):
+        pass
+    return home
+
+
+@pytest.fixture
+def home(empty_registry: Path, tmp_path: Path) -> Path:
+    """A home of its own with an empty registry."""
+    home = tmp_path / "home"
+    shutil.copytree(empty_registry / "runs", home / "runs")
+    return home

@@ -1,6 +1,5 @@
 """What is registered: versions (all that decides an answer) and their judgements."""
 
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,7 +8,6 @@ from mmedagent.consultation.doctor import Sampling
 from mmedagent.consultation.prompts import Style, prompts_digest
 from mmedagent.digests import digest_value
 from mmedagent.recipes.panel import PanelRecipe
-from mmedagent.storage.versions import folder_files
 
 NONE = "none"
 """In place of a version's digest: there is no champion yet."""
@@ -108,11 +106,6 @@ def make_version(
         weights=weights,
         settings=settings,
     )
-
-
-def model_digest(folder: Path) -> str:
-    """Return the digest of a model folder's deciding files: its key in the object store."""
-    return digest_value(folder_files(folder, NO_WEIGHTS))
 
 
 def flatten(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mmedagent import atomic, background
 from mmedagent.background import Background
 from mmedagent.digests import digest_value
-from mmedagent.errors import ServingError
+from mmedagent.errors import MMedAgentError, ServingError
 from mmedagent.recipes.serving import ServingRecipe
 from mmedagent.registry.promote import promote
 from mmedagent.registry.records import find_version, resolve_champion
 from mmedagent.registry.version import VersionRecord
 from mmedagent.serving.client import served_version, warm_up
 from mmedagent.serving.desired import Desired, read_desired, serving_folder, write_desired
+from mmedagent.serving.launch import Launch
 
 _MODULE = "mmedagent.serving.server"
 _SOURCES = ("cases", "consultation", "models", "panel", "serving")
@@ -57,7 +58,7 @@ def ensure_server(home: Path, recipe: ServingRecipe, port: int | None = None) ->
         running = running_server(home)
         if running is None or (running.version, running.settings) != (record.version, settings):
             running = _replace(home, record, recipe, settings, running)
-        elif served_version(running.url) != record.version:
+        elif not _answers(running):
             background.stop(running.process, recipe.stop_seconds)
             running = _replace(home, record, recipe, settings, None)
         promote(home, record.version)
@@ -107,7 +108,6 @@ def prepare_launch(home: Path, record: VersionRecord, recipe: ServingRecipe, por
     Weights that are in the cache whole need no store.
     """
     from mmedagent.registry.weights import fetch_pair, fetch_weights
-    from mmedagent.serving.server import Launch
     from mmedagent.storage.store import open_store
 
     folder = serving_folder(home)
@@ -194,6 +194,14 @@ def _wait_ready(server: ServerRecord, recipe: ServingRecipe) -> None:
     answered = warm_up(server.url, timeout=recipe.ready_seconds)
     if answered != server.version:
         raise ServingError(f"{server.url} serves {answered}, not {server.version}")
+
+
+def _answers(server: ServerRecord) -> bool:
+    """Tell whether a server that runs still holds consultations, panel included."""
+    try:
+        return warm_up(server.url, timeout=30.0) == server.version
+    except MMedAgentError:
+        return False
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from mmedagent.cases.case import LETTERS, Question
 from mmedagent.consultation.consult import Consultation
@@ -139,6 +139,8 @@ def _image(encoded: Any, limits: ServingRecipe, fail: Any) -> bytes:
         data = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as error:
         raise fail("image: not base64") from error
+    if len(data) > limits.image_bytes:
+        raise fail(f"image: larger than {limits.image_bytes} bytes")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -149,6 +151,8 @@ def _image(encoded: Any, limits: ServingRecipe, fail: Any) -> bytes:
                         f"image: {width} x {height} is more than {limits.image_pixels} pixels"
                     )
                 image.load()
+    except UnidentifiedImageError as error:
+        raise fail("image: no whole PNG or JPEG file (unknown format)") from error
     except (OSError, ValueError, SyntaxError, Warning, Image.DecompressionBombError) as error:
         raise fail(f"image: no whole PNG or JPEG file ({error})") from error
     return data

@@ -5,6 +5,7 @@ on all addresses; this one where the recipe says, which is loopback. Nothing is 
 """
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +14,12 @@ from fastapi.responses import JSONResponse
 from kserve import ModelServer
 from kserve.model_server import app as kserve_app
 from kserve.protocol.rest.server import RESTServer
-from pydantic import BaseModel, ConfigDict
 
 from mmedagent.errors import MMedAgentError, ServingError
-from mmedagent.recipes.serving import ServingRecipe
-from mmedagent.registry.version import VersionRecord
 from mmedagent.serving.body_limit import BodyLimit
+from mmedagent.serving.launch import Launch
 from mmedagent.serving.model import NAME, ConsultationModel
 from mmedagent.serving.protocol import NOTICE, most_body_bytes
-
-
-class Launch(BaseModel):
-    """What a server process is told: the version, where its weights were put, where to listen."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    record: VersionRecord
-    triage: Path
-    attending: Path
-    panel: Path | None
-    recipe: ServingRecipe
-    port: int
 
 
 def main(path: Path) -> None:
@@ -58,15 +44,12 @@ def _serve(launch: Launch) -> None:
             raise ServingError(
                 f"the panel is {panel.digest[:12]}, not {launch.record.panel[:12]} as registered"
             )
-        panel.start()
-        model = ConsultationModel(
-            launch.record,
-            LocalDoctor(launch.triage),
-            panel,
-            LocalDoctor(launch.attending),
-            launch.recipe,
-        )
+        with ThreadPoolExecutor(1) as aside:  # the panel's process loads while this one does
+            started = aside.submit(panel.start)
+            triage, attending = LocalDoctor(launch.triage), LocalDoctor(launch.attending)
+            started.result()
         prepare(kserve_app, launch)
+        model = ConsultationModel(launch.record, triage, panel, attending, launch.recipe)
         Server(launch.recipe.host, launch.port).start([model])
 
 
