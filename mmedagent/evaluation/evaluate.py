@@ -129,7 +129,8 @@ def measure(
 
 def publish(rows: list[Row], recipe: EvaluationRecipe, out: Path) -> dict[str, Any]:
     """Write predictions, then the metrics computed from that file alone."""
-    pairs = {(r["case_id"], r["gold_letter"]) for r in rows if r["pool"] == recipe.pool}
+    measured = [row for row in rows if row["system"] == "challenger"]
+    pairs = {(row["case_id"], row["gold_letter"]) for row in measured}
     facts = {
         "schema": 1,
         "pool": recipe.pool,

@@ -31,8 +31,8 @@ def compute_metrics(predictions: Path, recipe: EvaluationRecipe) -> Figures:
     Raises `BrokenEvidenceError` when the table cannot be read or lacks a system.
     """
     table, facts = read_predictions(predictions)
-    measured = table[table["pool"] == facts["pool"]]
-    selection = table[table["pool"] == facts["selection_pool"]]
+    about_roles = table["system"].str.startswith((RIGHT_ROLE, WRONG_ROLE))
+    measured, selection = table[~about_roles], table[about_roles]
     systems = list(dict.fromkeys(measured["system"]))
     for name in ("challenger", "start", "champion", MAJORITY):
         if name not in systems:

@@ -81,7 +81,8 @@ def decide(
     """
     from mmedagent.gate.page import verdict_page
 
-    evidence = read_evidence(predictions, (*recipe.superior_to, *recipe.not_inferior_to), cases)
+    compared = (*recipe.superior_to, *recipe.not_inferior_to)
+    evidence = read_evidence(predictions, compared, recipe.pool, cases)
     rows = tuple(
         [compare(evidence, name, "superior", recipe) for name in recipe.superior_to]
         + [compare(evidence, name, "not inferior", recipe) for name in recipe.not_inferior_to]

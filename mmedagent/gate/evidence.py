@@ -13,24 +13,30 @@ CHALLENGER = "challenger"
 
 
 def read_evidence(
-    predictions: Path, systems: Sequence[str], cases: Sequence[Case] | None = None
+    predictions: Path, systems: Sequence[str], pool: str, cases: Sequence[Case] | None = None
 ) -> dict[str, pd.DataFrame]:
     """Return the greedy predictions of the challenger and `systems`, in one order of cases.
 
     Args:
         predictions: `predictions.parquet`, or the folder that holds it.
         systems: the systems that the policy compares with.
+        pool: the pool that must have been measured.
         cases: the data version's cases; when given, the measured pool must be all of them.
 
     Raises `BrokenEvidenceError` when a system is missing, a case is missing, extra or there
     twice, systems differ in a case's gold, image or pool, or a row contradicts itself.
     """
     table, facts = read_predictions(predictions)
-    table = table[(table["sample"] == GREEDY) & (table["pool"] == facts.get("pool"))]
+    if facts.get("pool") != pool:
+        raise BrokenEvidenceError(
+            f"{predictions}: measured on the pool {facts.get('pool')!r}, and the policy judges on"
+            f" {pool!r} (gate.pool)"
+        )
+    table = table[(table["sample"] == GREEDY) & (table["pool"] == pool)]
     if table.empty:
         raise BrokenEvidenceError(f"{predictions}: no greedy predictions on the measured pool")
     _require_consistent(table, predictions)
-    gold = {c.case_id: c.letter for c in cases or () if c.pool == facts["pool"]}
+    gold = {c.case_id: c.letter for c in cases or () if c.pool == pool}
     found = {}
     for name in dict.fromkeys((CHALLENGER, *systems)):
         rows = table[table["system"] == name].sort_values("case_id", ignore_index=True)
@@ -41,7 +47,7 @@ def read_evidence(
         if cases is not None and answered != gold:
             raise BrokenEvidenceError(
                 f"{predictions}: the cases are not those of the data version's"
-                f" pool {facts['pool']!r}: the predictions come from other data"
+                f" pool {pool!r}: the predictions come from other data"
             )
         found[name] = rows
     _require_same_cases(found, predictions)

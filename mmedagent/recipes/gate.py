@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mmedagent.cases.case import Pool
 from mmedagent.recipes.evaluation import Cluster
 
 
@@ -15,6 +16,8 @@ class GateRecipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    pool: Pool = "test"
+    """The pool that the evaluation must have measured: figures of another are no evidence."""
     superior_to: tuple[str, ...] = ("panel_majority",)
     """Systems that the challenger must beat: the interval's lower end lies above `superiority`."""
     superiority: Annotated[float, Field(ge=0, lt=1)] = 0.0

@@ -150,6 +150,15 @@ def test_refuses_an_empty_pool_or_no_challenger(cases, systems, tmp_path):
         measure(cases, {"start": systems["start"]}, KnownPanel(cases), RECIPE, tmp_path, {})
 
 
+def test_the_selection_pool_may_be_measured_while_tuning(cases, systems, tmp_path):
+    recipe = RECIPE.model_copy(update={"pool": "validation"})
+    rows = measure(cases, systems, KnownPanel(cases), recipe, tmp_path / "work", {})
+    publish(rows, recipe, tmp_path / "out")
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text())
+    assert metrics["cases"] == sum(case.pool == "validation" for case in cases)
+    assert not any("role" in system for system in metrics["systems"])
+
+
 def test_nothing_is_published_when_the_figures_fail(evaluated, tmp_path):
     _, rows, _ = evaluated
     with new_folder(tmp_path / "out") as folder:

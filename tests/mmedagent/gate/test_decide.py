@@ -148,6 +148,14 @@ def test_cases_dropped_from_every_system_are_noticed(tmp_path):
         decide(fewer, RECIPE, tmp_path / "out", CASES)
 
 
+def test_figures_of_another_pool_are_no_evidence(tmp_path):
+    path = build(tmp_path, make_cases(60, "validation"), GOOD, pool="validation")
+    with pytest.raises(BrokenEvidenceError, match="measured on the pool 'validation'"):
+        decide(path, RECIPE, tmp_path / "out")
+    tuning = RECIPE.model_copy(update={"pool": "validation"})
+    assert decide(path, tuning, tmp_path / "out").rows[0].n > 100
+
+
 def test_missing_truncated_or_foreign_files_are_broken_evidence(tmp_path):
     with pytest.raises(BrokenEvidenceError, match="no predictions there"):
         decide(tmp_path, RECIPE, tmp_path / "out")
