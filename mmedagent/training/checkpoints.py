@@ -8,6 +8,7 @@ from typing import Any
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from mmedagent.atomic import new_folder
+from mmedagent.models.load import load_model
 from mmedagent.training.interrupt import StopRequest
 
 _PREFIX = "checkpoint-"
@@ -49,6 +50,16 @@ class AtomicCheckpoints(Trainer):
         for old in work.glob(f"{_PREFIX}*"):
             if old.name != name:
                 shutil.rmtree(old, ignore_errors=True)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Read weights back by the model's own loader.
+
+        `Trainer`'s matches names as they are in the file, which for Qwen2.5-VL are the hub's and
+        not the module's: it warns about every key and goes on with the weights it began with.
+        """
+        target = self.model if model is None else model
+        saved = load_model(Path(resume_from_checkpoint), dtype=str(target.dtype).split(".")[-1])
+        target.load_state_dict(saved.state_dict())
 
     def _get_output_dir(self, trial: Any) -> str:
         staging: Path | None = getattr(self, "_staging", None)
