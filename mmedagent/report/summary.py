@@ -1,6 +1,7 @@
 """`summary.json`: every figure that the report shows. The page is rendered from it alone."""
 
 import json
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
@@ -50,6 +51,7 @@ def summarise(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         "data": data,
         "registration": run.result("register"),
         "deployment": run.result("deploy"),
+        "links": _links(run),
         "digests": run.facts.get("digests") or {},
         "recipe": run.facts.get("recipe") or {},
         "problems": run.problems,
@@ -100,6 +102,13 @@ def _seconds(started: str | None, finished: str | None) -> float | None:
         return None
     span = datetime.fromisoformat(finished) - datetime.fromisoformat(started)
     return round(max(0.0, span.total_seconds()), 3)
+
+
+def _links(run: RunFolder) -> dict[str, str]:
+    """Return where the pages of other steps lie, relative to the report."""
+    pages = {"data_docs": ("validate", "index.html"), "verdict": ("gate", "verdict.html")}
+    found = {name: run.output(*page) for name, page in pages.items()}
+    return {name: os.path.relpath(path, run.path) for name, path in found.items() if path}
 
 
 def _json(run: RunFolder, task: str, name: str, kind: str) -> dict[str, Any] | None:

@@ -43,19 +43,17 @@ def write_report(run: Path) -> Path:
     summary, images = summarise(run)
     write_json(run / "summary.json", summary)
     page = run / "report.html"
-    links = [p for p in ("validation/index.html", "verdict/verdict.html") if (run / p).is_file()]
-    write_text(page, report_page(summary, images, links))
+    write_text(page, report_page(summary, images))
     return page
 
 
-def report_page(summary: Figures, images: Mapping[str, bytes], links: list[str]) -> str:
+def report_page(summary: Figures, images: Mapping[str, bytes]) -> str:
     """Return the page for `summary`; `images` are the examples' encoded images by digest."""
     return render(
         "report.html.j2",
         summary=summary,
         images={digest: _data_uri(image) for digest, image in images.items()},
         charts=_charts(summary),
-        links=links,
     )
 
 

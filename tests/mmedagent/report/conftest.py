@@ -103,9 +103,12 @@ def finished_run(tmp_path_factory):
     rows = measure(held_out, systems, KnownPanel(held_out), recipe, run / "work", {})
     publish(rows, recipe, run / "evaluation")
     decide(run / "evaluation", GateRecipe(resamples=1000), run / "verdict")
+    (run / "validation").mkdir()
+    (run / "validation/index.html").write_text("<p>checks</p>")
     outputs = {
         "ingest": {"cases": str(run / "data")},
         "evaluate": {"evaluation": "evaluation"},
+        "validate": {"validation": "validation"},
         "gate": {"verdict": str(run / "verdict")},
     }
     for number, (task, stage, steps) in enumerate(

@@ -52,7 +52,9 @@ def read(run):
     jsonschema.validate(summary, SCHEMA)
     parsed = Page(html)
     assert not parsed.open
-    assert all(load.startswith("data:image/") for load in parsed.loads)
+    links = {path for path in parsed.loads if not path.startswith("data:image/")}
+    assert links <= set(summary["links"].values())
+    assert all((run / path).is_file() for path in summary["links"].values())
     assert not re.search(r"https?://|@import|url\(|<script|<link", html)
     assert "no medical device" in parsed.words
     return parsed, summary
@@ -69,6 +71,11 @@ def test_a_finished_run_gets_the_whole_page(finished_run):
     page, summary = read(finished_run)
     assert summary["problems"] == []
     assert summary["run"]["state"] == "done"
+    assert summary["links"] == {
+        "verdict": "verdict/verdict.html",
+        "data_docs": "validation/index.html",
+    }
+    assert "validation/index.html" in page.loads
     assert summary["headline"]["verdict"] == "pass"
     assert page.words.index("The challenger may replace the champion.") < 200 + page.words.index(
         "retraining run"
