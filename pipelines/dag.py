@@ -6,6 +6,8 @@ table in `docs/pipeline.md` come from it.
 
 from dataclasses import dataclass
 
+from mmedagent.recipes.training import STAGES
+
 
 @dataclass(frozen=True)
 class Task:
@@ -34,7 +36,6 @@ class Task:
         return self.name.replace("-", "_")
 
 
-STAGES = ("easy", "medium", "hard")
 _ATTENDING_INPUTS = ("ingest", "label", "curriculum")
 _DECIDING_SECTIONS = (
     "panel",

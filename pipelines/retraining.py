@@ -21,6 +21,7 @@ from components.train_attending.component import train_attending
 from components.train_triage.component import train_triage
 from components.validate.component import validate as validate_step
 from components.warm_start.component import warm_start
+from mmedagent.recipes.training import STAGES
 
 NAME = "mmedagent-retraining"
 
@@ -95,9 +96,7 @@ def retraining(
         stages = {}
         weights = start_attending
         for stage, plan in zip(
-            ("easy", "medium", "hard"),
-            (attending_easy, attending_medium, attending_hard),
-            strict=True,
+            STAGES, (attending_easy, attending_medium, attending_hard), strict=True
         ):
             weights = _named(
                 f"attending-{stage}",

@@ -13,6 +13,7 @@ import yaml
 from mmedagent.errors import UsageError
 from mmedagent.recipes.named import RECIPES
 from mmedagent.stepplan import StepPlan
+from pipelines import figure
 from pipelines.compile import compile_pipeline, pipeline_yaml
 from pipelines.dag import BY_NAME, EXIT_TASK, TASKS
 from pipelines.plan import Plan, Versions, make_plan
@@ -129,3 +130,9 @@ def test_a_file_that_is_no_yaml_is_refused(plan: Plan, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="must end in .yaml"):
         compile_pipeline(plan, tmp_path / "pipeline.json")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_figure_and_the_table_are_the_dags() -> None:
+    page = figure.PAGE.read_text()
+    assert figure.render(page) == page
+    assert "  validate -.-> label" in page and "  attending-easy --> attending-medium" in page
