@@ -51,7 +51,7 @@ def main() -> None:
     register_plugins(app)
     console = Console(stderr=True, highlight=False)
     try:
-        app(standalone_mode=False)
+        status = app(standalone_mode=False)
     except MMedAgentError as error:
         console.print(f"[bold red]{type(error).__name__}[/]: ", end="")
         console.print(str(error), markup=False, soft_wrap=True)
@@ -64,3 +64,5 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         console.print("interrupted")
         sys.exit(130)
+    # Without standalone mode click returns the code of `raise typer.Exit(code)`.
+    sys.exit(status if isinstance(status, int) else int(ExitCode.OK))
