@@ -35,7 +35,8 @@ class Volume:
         on the left. Sagittal: the head on top, anterior on the left.
         """
         axis = _AXIS[plane]
-        pixels = np.take(self.voxels, index, axis).astype(np.float32)
+        # Indexing, for numpy.take would copy a whole flipped volume for each slice.
+        pixels = self.voxels[(slice(None),) * axis + (index,)].astype(np.float32)
         width, height = (s for n, s in enumerate(self.spacing) if n != axis)
         # Columns grow against the first remaining axis, rows against the second.
         picture = Image.fromarray(np.ascontiguousarray(pixels[::-1, ::-1].T))
