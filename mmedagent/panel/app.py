@@ -1,19 +1,12 @@
-"""The laptop's panel server: tiny specialists behind the OpenAI chat-completions protocol.
+"""The laptop's panel as a web application: OpenAI's chat-completions protocol.
 
-`python -m mmedagent.panel.app models/panel` serves every specialist of the folder from one
-process on loopback, each as a `model` name. It answers what the protocol's clients need for
-images and text, and refuses the rest (streams, several choices, images behind URLs) by name.
+Every specialist of a panel folder is a `model` name. What the protocol's clients need for images
+and text is answered, and the rest (streams, several choices, images behind URLs) refused by name.
 """
 
-import argparse
 import asyncio
 import base64
 import binascii
-import json
-import os
-import socket
-import sys
-import threading
 import time
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -23,20 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
-import uvicorn
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 from mmedagent.consultation.doctor import Prompt, Sampling
-from mmedagent.errors import BadDataError, MMedAgentError
+from mmedagent.errors import BadDataError
 from mmedagent.models.generate import LocalDoctor
 from mmedagent.models.images import open_image
 from mmedagent.models.inputs import encode
 from mmedagent.models.load import load_model, load_processor
 from mmedagent.panel.batching import MicroBatcher
-from mmedagent.panel.folder import PanelMember, read_panel_folder
+from mmedagent.panel.folder import PanelFolder, PanelMember
 
 LARGEST_IMAGE_BYTES = 32 * 2**20
 
@@ -140,7 +131,9 @@ class Specialist:
         """Return one completion a prompt."""
         texts = self._doctor.reply(prompts, sampling)
         asked = encode(self._processor, prompts)["attention_mask"].sum(dim=1).tolist()
-        said = [len(ids) for ids in self._processor.tokenizer(texts)["input_ids"]]
+        # Counted on the text, so at most as many as were asked for, the end-of-turn included.
+        ids = self._processor.tokenizer(texts)["input_ids"]
+        said = [min(len(tokens) + 1, sampling.max_new_tokens) for tokens in ids]
         return [Completion(*row) for row in zip(texts, asked, said, strict=True)]
 
 
@@ -177,15 +170,15 @@ class Served:
         }
 
 
-def build_app(folder: Path) -> FastAPI:
-    """Load a panel folder's specialists and return the application that serves them.
+def build_app(panel: PanelFolder) -> FastAPI:
+    """Load a panel's specialists and return the application that serves them.
 
-    Raises `BrokenEvidenceError` when the folder is missing, incomplete or was changed.
+    Raises `BrokenEvidenceError` when a specialist's folder holds no model.
     """
     # One thread for all: they share two cores with the client, and torch runs one thread each.
     executor = ThreadPoolExecutor(1)
     specialists: dict[str, Served] = {}
-    for member in read_panel_folder(folder).members:
+    for member in panel.members:
         batcher = MicroBatcher(Specialist(member.path), executor)
         specialists[member.name] = Served(member, batcher)
 
@@ -224,40 +217,3 @@ def build_app(folder: Path) -> FastAPI:
 
 async def _bad_request(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"error": {"message": str(error), "type": "bad_request"}}, 400)
-
-
-def main() -> int:
-    """Serve a panel folder until the process is told to end; the first line out says where."""
-    parser = argparse.ArgumentParser(description="Serve the laptop's panel on loopback.")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--port", type=int, default=0, help="0 (the default): any free port")
-    parser.add_argument("--end-with-parent", action="store_true", help="end when stdin closes")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    try:
-        app = build_app(arguments.folder)
-        listener = socket.create_server(("127.0.0.1", arguments.port), backlog=1024)
-    except MMedAgentError as error:
-        print(error, file=sys.stderr)
-        return int(error.exit_code)
-    except OSError as error:
-        print(f"cannot listen on 127.0.0.1:{arguments.port}: {error.strerror}", file=sys.stderr)
-        return 1
-    if arguments.end_with_parent:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-    digests = read_panel_folder(arguments.folder).digests
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-    print(json.dumps({"url": url, "digests": digests}), flush=True)
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2)
-    uvicorn.Server(config).run(sockets=[listener])
-    return 0
-
-
-def _end_with_parent() -> None:
-    # The parent holds the other end of our standard input: it closes when the parent dies.
-    sys.stdin.buffer.read()
-    os._exit(0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Starting and ending the laptop's panel server; the server itself is `mmedagent.panel.app`."""
+"""Starting and ending the laptop's panel server; the server itself is `mmedagent.panel.host`."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from mmedagent.errors import PanelError
 
-_MODULE = "mmedagent.panel.app"
+_MODULE = "mmedagent.panel.host"
 _START_SECONDS = 180.0
 """For importing torch and loading three tiny models, on a machine that is busy with other work."""
 _END_SECONDS = 5.0
