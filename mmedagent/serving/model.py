@@ -97,8 +97,13 @@ def _strings(request: InferRequest) -> dict[str, list[str]]:
     for tensor in request.inputs:
         if tensor.datatype != "BYTES" or len(tensor.shape) != 1:
             raise BadDataError(f"input {tensor.name}: datatype BYTES and shape [n] are wanted")
-        values = tensor.as_string()
-        if not all(isinstance(value, str) for value in values):
+        # JSON gives texts, the binary extension bytes.
+        try:
+            values = list(tensor.as_numpy())
+            texts = [value.decode() if isinstance(value, bytes) else value for value in values]
+        except ValueError as error:  # not UTF-8, or another length than the shape says
+            raise BadDataError(f"input {tensor.name}: {error}") from error
+        if not all(isinstance(text, str) for text in texts):
             raise BadDataError(f"input {tensor.name}: texts are wanted")
-        tensors[tensor.name] = values
+        tensors[tensor.name] = texts
     return tensors
