@@ -3,6 +3,7 @@
 import tarfile
 import zipfile
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 
 from mmedagent.cases.starter.fetch import cached
@@ -39,12 +40,16 @@ def _zip(path: Path, wanted: Callable[[str], bool]) -> list[tuple[str, bytes]]:
 
 
 def _tar(path: Path, wanted: Callable[[str], bool]) -> list[tuple[str, bytes]]:
-    found = []
+    return [(name, data) for name, data in _files(path).items() if wanted(name)]
+
+
+@lru_cache(maxsize=1)
+def _files(path: Path) -> dict[str, bytes]:
+    """Unpack a source archive once: it can only be read from its start, and is asked file by file."""
+    found = {}
     with tarfile.open(path) as archive:
         for member in archive:
-            name = member.name.partition("/")[2]
-            if member.isfile() and wanted(name):
-                file = archive.extractfile(member)
-                assert file is not None
-                found.append((name, file.read()))
+            file = archive.extractfile(member) if member.isfile() else None
+            if file is not None:
+                found[member.name.partition("/")[2]] = file.read()
     return found

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from mmedagent.cases.starter.archives import members
@@ -36,12 +37,12 @@ def dermatology(cache: Path) -> Iterator[Picture]:
     for lesion in range(max(patches) // _PAIRS_PER_LESION + 1):
         pool = _POOLS.pools[lesion % len(_POOLS.pools)]
         numbers = range(lesion * _PAIRS_PER_LESION, (lesion + 1) * _PAIRS_PER_LESION)
-        alone = max((n for n in numbers), key=lambda n: _contrast(patches[n]["a"]))
+        alone = max(numbers, key=lambda n: _contrast(patches[n]["a"]))
         views = [(f"patch{alone}a", patches[alone]["a"], {})]
         wanted = lesion // len(_POOLS.pools) % 2 == 0
-        pairs = [n for n in numbers if alike[n] == wanted and n != alone]
+        pairs = [n for n in numbers if alike[n] == wanted and n != alone and _whole(patches[n])]
         if pairs:
-            pair = max(pairs, key=lambda n: _contrast(_side_by_side(patches[n])))
+            pair = max(pairs, key=lambda n: _contrast(patches[n]["a"]))
             fact = {"pair": "alike" if wanted else "different"}
             views.append((f"pair{pair}", _side_by_side(patches[pair]), fact))
         for name, image, facts in views:
@@ -61,7 +62,10 @@ def _side_by_side(pair: dict[str, Image.Image]) -> Image.Image:
     return canvas
 
 
-def _contrast(image: Image.Image) -> float:
-    from PIL import ImageStat
+def _whole(pair: dict[str, Image.Image]) -> bool:
+    """Say whether neither patch was cut off at the image's edge."""
+    return pair["a"].size == pair["b"].size
 
-    return float(sum(ImageStat.Stat(image).stddev))
+
+def _contrast(image: Image.Image) -> float:
+    return float(np.asarray(image).std(axis=(0, 1)).sum())

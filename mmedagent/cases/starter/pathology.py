@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mmedagent.cases.case import Pool
 from mmedagent.cases.starter.archives import named
 from mmedagent.cases.starter.pictures import Picture, grid, still
 from mmedagent.cases.starter.splits import Blocks, whole
@@ -49,7 +50,7 @@ def pathology(cache: Path) -> Iterator[Picture]:
         [data] = named(cache, slide.package, slide.folder, slide.file).values()
         image = Image.open(io.BytesIO(data)).convert("RGB")
         for name, square, pool in _squares(slide, image):
-            if np.asarray(square.convert("L")).mean() > 225:
+            if _tissue(square) < 0.4:
                 continue
             facts = {"stain": slide.stain} | ({"region": slide.region} if slide.region else {})
             yield Picture(
@@ -60,7 +61,13 @@ def pathology(cache: Path) -> Iterator[Picture]:
             )  # fmt: skip
 
 
-def _squares(slide: Slide, image: Image.Image) -> Iterator[tuple[str, Image.Image, str]]:
+def _tissue(square: Image.Image) -> float:
+    """Return the share of pixels that are darker or more coloured than the bare slide."""
+    pixels = np.asarray(square.convert("RGB").resize((32, 32)), np.int16)
+    return float(((pixels.min(axis=2) < 195) | (np.ptp(pixels, axis=2) > 30)).mean())
+
+
+def _squares(slide: Slide, image: Image.Image) -> Iterator[tuple[str, Image.Image, Pool]]:
     if len(slide.pools.pools) == 1:
         for name, square, _ in grid(image, slide.side, slide.step):
             yield name, square, slide.pools.pools[0]

@@ -79,8 +79,8 @@ def plain(cache: Path) -> Iterator[Picture]:
             name = f"{row.file.removesuffix('.dcm')}-{frame:03d}"
             yield _picture(row, name, squared(image), row.facts)
             for number, part in enumerate(_parts(image, row.crops)):
-                facts = {k: v for k, v in row.facts.items() if k in ("region", "plane", "window")}
-                yield _picture(row, f"{name}-part{number}", part, facts)
+                if _lit(part, 12):
+                    yield _picture(row, f"{name}-part{number}", part, row.facts)
     yield from _mammograms(cache)
 
 
@@ -127,6 +127,12 @@ def _parts(image: Image.Image, count: int) -> Iterator[Image.Image]:
         yield cut(image, x, y, side)
 
 
+def _lit(image: Image.Image, least: float) -> bool:
+    """Say whether a part is more than the plain ground round the picture, by its grey levels."""
+    grey = np.asarray(image.convert("L"))
+    return float(grey.mean()) > least and float(grey.std()) > 14
+
+
 _BREASTS: dict[str, tuple[tuple[str, str, str, Pool], ...]] = {
     "sfm-benign-0": (
         ("1-130.dcm", "left", "CC", "train"),
@@ -153,7 +159,7 @@ def _mammograms(cache: Path) -> Iterator[Picture]:
                         {"region": "breast", "side": side, "view": view})  # fmt: skip
             yield _picture(row, f"{patient}-{side}-{view}", squared(image), row.facts)
             for number, part in enumerate(_parts(image, 6)):
-                if np.asarray(part.convert("L")).mean() > 40:
+                if _lit(part, 40):
                     yield _picture(row, f"{patient}-{side}-{view}-part{number}", part,
                                    {"region": "breast"})  # fmt: skip
 

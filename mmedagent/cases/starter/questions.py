@@ -5,11 +5,13 @@ one neutral wording, because the triage doctor reads the question and must not l
 from it ("stain" would give the pathologist away).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from mmedagent.cases.case import Case
 from mmedagent.cases.starter.pictures import Picture, png
 
+Progress = Callable[[int, int], None]
+"""Called with the pictures done and the pictures in all."""
 _NEUTRAL = "Which option describes this image best?"
 MODALITIES = ("CT", "MRI", "X-ray", "ultrasound", "histology", "fundus", "dermoscopy")
 OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -31,7 +33,12 @@ WORDING: Mapping[str, str] = {
 }
 
 
-def cases_of(pictures: Sequence[Picture], size: int, most: Mapping[str, int]) -> list[Case]:
+def cases_of(
+    pictures: Sequence[Picture],
+    size: int,
+    most: Mapping[str, int],
+    progress: Progress | None = None,
+) -> list[Case]:
     """Put the questions to the pictures, at most `most[pool]` each.
 
     A picture that could answer more is asked its modality, and the others in turn, so that each
@@ -56,6 +63,8 @@ def cases_of(pictures: Sequence[Picture], size: int, most: Mapping[str, int]) ->
                     pool=picture.pool,
                 )
             )
+        if progress is not None:
+            progress(number + 1, len(pictures))
     return cases
 
 

