@@ -104,7 +104,11 @@ def _run_dag(root: Path, home: Path, recipe: Recipe, options: Options, console: 
             parallel=options.parallel,
             before_exit=lambda: conclude(local, plan),
         )
-        succeeded = local.execute(retraining, {"run": str(folder), **plan.arguments()})
+        try:
+            succeeded = local.execute(retraining, {"run": str(folder), **plan.arguments()})
+        except BaseException:
+            update_run(folder, state="failed", exit_code=int(ExitCode.CRASH), finished=now())
+            raise
     return _outcome(local, succeeded, console)
 
 
