@@ -3,7 +3,6 @@
 `python -m pipelines.figure` writes them; with `--check` it says whether they are up to date.
 """
 
-import re
 import sys
 from pathlib import Path
 
@@ -40,8 +39,9 @@ def table() -> str:
 def render(page: str) -> str:
     """Return `page` with its generated parts renewed, between their markers."""
     for name, text in (("figure", figure()), ("table", table())):
-        pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
-        page = re.sub(pattern, lambda m, t=text: m[1] + t + m[2], page, flags=re.DOTALL)
+        start, end = f"<!-- {name} -->\n", f"\n<!-- /{name} -->"
+        before, _, rest = page.partition(start)
+        page = before + start + text + end + rest.partition(end)[2]
     return page
 
 

@@ -78,7 +78,9 @@ def build_stages(root: Path, home: Path, say: Callable[[str], None]) -> None:
         return
     for words in (["repro", *STAGES], ["push", *STAGES]):
         say(f"dvc {' '.join(words)}")
-        environment = {**os.environ, "DVC_NO_ANALYTICS": "1"}
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        # A stage says `python`: it means the one that runs this.
+        environment = {**os.environ, "DVC_NO_ANALYTICS": "1", "PATH": path}
         done = subprocess.run([sys.executable, "-m", "dvc", *words], cwd=root, env=environment)
         if done.returncode != 0:
             raise BadDataError(
