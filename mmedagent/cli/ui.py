@@ -32,7 +32,10 @@ def ui(
     if not background.port_is_free(port):
         raise ServingError(f"port {port} is in use: choose another with --port")
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"  # eight processes for no job
     typer.echo(f"MLflow at http://{background.LOOPBACK}:{port}; Ctrl-C stops")
     command = ["-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{path}"]
+    artifacts = (path.parent / "artifacts").as_uri()
+    command += ["--no-serve-artifacts", "--default-artifact-root", artifacts]
     place = ["--host", background.LOOPBACK, "--port", str(port), "--workers", "1"]
     os.execv(sys.executable, [sys.executable, *command, *place])
