@@ -66,3 +66,7 @@ def main() -> None:
         sys.exit(130)
     # Without standalone mode click returns the code of `raise typer.Exit(code)`.
     sys.exit(status if isinstance(status, int) else int(ExitCode.OK))
+
+
+if __name__ == "__main__":
+    main()
