@@ -16,7 +16,7 @@ from mmedagent.errors import UsageError
 class StepPlan(BaseModel):
     """One planned task. Two tasks with equal plans have equal results."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
     task: str
     """The task's name in the DAG: `attending-easy`."""
@@ -41,7 +41,8 @@ class StepPlan(BaseModel):
     def as_json(self) -> str:
         """Return the plan as canonical JSON: the task's argument.
 
-        A string, because a KFP struct turns every whole number into a float.
+        A string, because a KFP struct turns every whole number into a float. Raises `ValueError`
+        for a number that JSON has not (infinite, or none).
         """
         return canonical_json(self.as_dict()).decode()
 
