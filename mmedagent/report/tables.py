@@ -33,7 +33,7 @@ def baselines(metrics: Figures) -> list[dict[str, Any]]:
                 "n": figures["cases"],
                 "accuracy": figures["accuracy"],
                 "sampled": figures["sampled"],
-                "macro_modality": figures["macro"]["modality"],
+                "macro_specialty": figures["macro"]["specialty"],
                 "triage": figures["triage"] and figures["triage"]["accuracy"],
                 "difference": difference and difference["accuracy"],
                 "answered": figures["answered"],

@@ -116,7 +116,7 @@ def _modalities(metrics: Figures) -> list[dict[str, Any]]:
             "svg": accuracy_chart(
                 f"Accuracy by modality: {title}",
                 [
-                    (f"{name} ({metrics['groups']['modality'][name]['images']})", system, estimate)
+                    (_modality_label(name, metrics), system, estimate)
                     for name, estimate in figures["modality"].items()
                 ],
             ),
@@ -126,6 +126,11 @@ def _modalities(metrics: Figures) -> list[dict[str, Any]]:
             ("Panel majority", "panel_majority", panel),
         )
     ]
+
+
+def _modality_label(name: str, metrics: Figures) -> str:
+    images = metrics["groups"]["modality"][name]["images"]
+    return f"{name} ({images}){'*' if images < metrics['bar_images'] else ''}"
 
 
 def _short_label(system: str) -> str:
