@@ -30,6 +30,8 @@ def main(path: Path) -> None:
     except MMedAgentError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         sys.exit(int(error.exit_code))
+    except KeyboardInterrupt:  # Ctrl-C is how a server in the foreground is ended
+        sys.exit(130)
 
 
 def _serve(launch: Launch) -> None:
