@@ -10,7 +10,7 @@ PoolCounts = dict[str, Annotated[int, Field(ge=0)]]
 
 def _quota() -> dict[str, PoolCounts]:
     return {
-        "Radiologist": dict(panel=120, warm_start=30, train=104, validation=44, test=92),
+        "Radiologist": dict(panel=120, warm_start=30, train=96, validation=44, test=92),
         "Pathologist": dict(panel=64, warm_start=18, train=60, validation=28, test=52),
         "Ophthalmologist": dict(panel=64, warm_start=16, train=52, validation=26, test=52),
         "Dermatologist": dict(panel=64, warm_start=18, train=56, validation=26, test=52),

@@ -156,7 +156,7 @@ def _mammograms(cache: Path) -> Iterator[Picture]:
         for file, side, view, pool in views:
             image = _film(files[file])
             row = Plain(file, "mammograms", "X-ray", patient, pool,
-                        {"region": "breast", "side": side, "view": view})  # fmt: skip
+                        {"region": "breast", "side": side})  # fmt: skip
             yield _picture(row, f"{patient}-{side}-{view}", squared(image), row.facts)
             for number, part in enumerate(_parts(image, 6)):
                 if _lit(part, 40):

@@ -20,7 +20,6 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "plane": ("axial", "coronal", "sagittal"),
     "window": ("lung", "soft tissue", "bone"),
     "level": ("upper", "middle", "lower"),
-    "view": ("CC", "MLO"),
     "side": ("left", "right"),
     "stain": ("H&E", "IHC", "SDH", "ATPase"),
     "landmark": ("optic disc", "macula", "vessels"),
