@@ -9,7 +9,6 @@ from mmedagent.cases.expectations import suite, table
 from mmedagent.cases.inspection import inspect
 from mmedagent.cases.leaks import leaks
 from mmedagent.cases.store import read_manifest, read_rows
-from mmedagent.digests import digest_bytes
 from mmedagent.errors import BadDataError
 from mmedagent.recipes.data import ValidationRecipe
 
@@ -43,7 +42,6 @@ def validate(cases: Path, recipe: ValidationRecipe, out: Path) -> dict[str, Any]
         "images": len(images),
         "expectations": len(results),
         "data_digest": manifest["digest"],
-        "page_digest": digest_bytes(page.encode()),
         "results": results,
     }
     with atomic.new_folder(out) as aside:

@@ -100,7 +100,7 @@ def show(
 
     counts = census(read_cases(path))
     table = Table(title=f"{path}: images / subjects / questions", title_justify="left")
-    table.add_column("specialty")
+    table.add_column("specialty", no_wrap=True)
     for pool in POOLS:
         table.add_column(pool.replace("_", " "), justify="right")
     for specialty in dict.fromkeys(specialty for specialty, _ in counts):

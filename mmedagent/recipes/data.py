@@ -18,7 +18,7 @@ def _quota() -> dict[str, PoolCounts]:
 
 
 def _questions() -> PoolCounts:
-    return {"panel": 3, "warm_start": 3, "train": 3, "validation": 3, "test": 3}
+    return {"panel": 4, "warm_start": 4, "train": 4, "validation": 4, "test": 4}
 
 
 class DataRecipe(BaseModel):
