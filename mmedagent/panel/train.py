@@ -14,6 +14,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from mmedagent.atomic import new_folder, write_json
 from mmedagent.cases.case import SPECIALTIES, Case
 from mmedagent.cases.store import read_cases
@@ -62,6 +64,7 @@ def _train_one(
     """Train one specialist and save it under its name; runs in a process of its own."""
     import torch
 
+    from mmedagent.models.corpus import corpus
     from mmedagent.models.save import save_model
     from mmedagent.models.tiny import build_tiny
     from mmedagent.panel.examples import lessons
@@ -71,7 +74,8 @@ def _train_one(
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     taught = lessons(pool, specialist, recipe)
-    model, processor = build_tiny(recipe.model, _corpus(pool), specialist.seed)
+    words = [*corpus(pool, "compact"), *(f"{role}:" for role in SPECIALTIES)]
+    model, processor = build_tiny(recipe.model, words, specialist.seed)
     done = fit(
         model,
         processor,
@@ -95,23 +99,17 @@ def _train_one(
     }
 
 
-def _corpus(pool: list[Case]) -> list[str]:
-    """Return the texts that the tokenizer's words come from: nothing outside the panel pool."""
-    texts = [f" {role}: " for role in SPECIALTIES]
-    for case in pool:
-        texts += [f": {case.question} ", *(f" {option} " for option in case.options)]
-        texts += [f" {letter} " for letter in case.view().letters]
-    return texts
-
-
 def main() -> int:
-    """Train the panel that the laptop's recipe describes: what `dvc repro panel` calls."""
+    """Train the panel that `params.yaml` describes: what `dvc repro panel` calls."""
     parser = argparse.ArgumentParser(description="Train the laptop's panel of specialists.")
     parser.add_argument("--cases", type=Path, default=Path("data/starter"))
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--out", type=Path, default=Path("models/panel"))
     arguments = parser.parse_args()
+    values = yaml.safe_load(arguments.params.read_text())["panel_training"]
     try:
-        result = train_panel(arguments.cases, PanelTrainingRecipe(), arguments.out)
+        recipe = PanelTrainingRecipe.model_validate(values)
+        result = train_panel(arguments.cases, recipe, arguments.out)
     except MMedAgentError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)
