@@ -85,7 +85,10 @@ def evaluate(
 
     pools = {recipe.pool, recipe.selection_pool}
     held_out = read_cases(cases, sorted(pools))
-    runnable = {name: System(pair.digest, _loader(pair)) for name, pair in systems.items()}
+    runnable = {
+        name: System(pair.digest, _loader(pair, recipe.batch_size))
+        for name, pair in systems.items()
+    }
     inputs = {"data": read_manifest(cases)["digest"], "panel": digest_folder(panel)}
     with open_panel(panel_recipe, panel, store) as asked:
         rows = measure(held_out, runnable, asked, recipe, work, inputs)
@@ -234,10 +237,13 @@ def _with_tiers(rows: list[Row], tiers: Mapping[str, str]) -> list[Row]:
     return [{**row, "tier": tiers.get(row["case_id"], row["tier"])} for row in rows]
 
 
-def _loader(pair: Pair) -> Callable[[], Doctors]:
+def _loader(pair: Pair, batch_size: int) -> Callable[[], Doctors]:
     def load() -> Doctors:
         from mmedagent.models.generate import LocalDoctor
 
-        return Doctors(LocalDoctor(pair.triage), LocalDoctor(pair.attending))
+        return Doctors(
+            LocalDoctor(pair.triage, batch_size=batch_size),
+            LocalDoctor(pair.attending, batch_size=batch_size),
+        )
 
     return load

@@ -25,7 +25,7 @@ class EvaluationRecipe(BaseModel):
     max_new_tokens: Annotated[int, Field(ge=1)] = 24
     batch_size: Annotated[int, Field(ge=1)] = 128
     """Consultations held side by side; changes memory and time, not what is measured."""
-    samples: Annotated[int, Field(ge=0)] = 4
+    samples: Annotated[int, Field(ge=0)] = 2
     """Sampled replies a case, beside the greedy one; 0 measures greedy only."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
     """Of the sampled replies."""
