@@ -5,11 +5,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from mmedagent.records import State, now, record_path, write_record
+from mmedagent.records import now, record_path, write_record
 
 __all__ = ["cached", "now", "read", "settle"]
 
 _LOG_LINES = 5
+_GIVEN = ("schema", "name", "state")
 
 
 def read(run: Path, task: str) -> dict[str, Any] | None:
@@ -42,24 +43,23 @@ def settle(
 ) -> tuple[str, str]:
     """Return the state and the error message of a task whose process has ended.
 
-    Writes the record when the process did not: it was killed, or never came as far.
+    Completes the record, and writes it when the process did not: killed, or never came as far.
     """
-    record = read(run, task) or {}
-    state = record.get("state", "running")
+    record = read(run, task) or {"state": "running"}
+    # The time of the whole process: a step's own record starts when its imports are done.
+    record |= {"started": started, "finished": now(), "seconds": round(seconds, 3)}
     if succeeded:
-        if state == "running":  # a task that records nothing itself: the exit handler
-            state = "executed"
-            write_record(run, task, "executed", started=started, finished=now(), seconds=seconds)
-        return state, ""
-    if state in ("failed", "interrupted"):
-        return state, str((record.get("error") or {}).get("message", ""))
-    stopped = code in (-signal.SIGTERM, 128 + signal.SIGTERM)
-    ended: State = "interrupted" if stopped else "failed"
-    message = "stopped" if stopped else _last_words(run, task, code)
-    error = {"type": "ProcessDied", "message": message, "exit_code": code if 0 < code < 128 else 1}
-    times = {"started": started, "finished": now(), "seconds": round(seconds, 3)}
-    write_record(run, task, ended, error=error, **times)
-    return ended, message
+        if record["state"] == "running":  # a task that records nothing itself: the exit handler
+            record["state"] = "executed"
+    elif record["state"] not in ("failed", "interrupted"):
+        stopped = code in (-signal.SIGTERM, 128 + signal.SIGTERM)
+        message = "stopped" if stopped else _last_words(run, task, code)
+        record["state"] = "interrupted" if stopped else "failed"
+        code = code if 0 < code < 128 else 1
+        record["error"] = {"type": "ProcessDied", "message": message, "exit_code": code}
+    facts = {name: value for name, value in record.items() if name not in _GIVEN}
+    write_record(run, task, record["state"], **facts)
+    return record["state"], "" if succeeded else str((record["error"] or {}).get("message", ""))
 
 
 def _earlier_result(run: Path, artifacts: dict[str, Any]) -> dict[str, Any]:
