@@ -30,7 +30,10 @@ ENDINGS = (0, 10, 11)
 
 def run_seed(seed: int, home: Path, pool: str) -> dict[str, Any]:
     """Run the DAG with `seed` and return its metrics."""
-    settings = [f"--set={field}={seed}" for field in SEEDED] + [f"--set=evaluation.pool={pool}"]
+    settings = [f"--set={field}={seed}" for field in SEEDED] + [
+        f"--set=evaluation.pool={pool}",
+        f"--set=gate.pool={pool}",
+    ]
     folder = home / f"seed-{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "mmedagent.cli.main", "run", "--no-serve", *settings]
