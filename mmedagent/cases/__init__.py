@@ -1,0 +1,1 @@
+"""Cases: vocabulary, data versions, validation."""

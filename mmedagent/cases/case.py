@@ -116,7 +116,7 @@ class Opinion(BaseModel):
     role: Specialty
     """The specialty it was asked to answer as."""
     letter: str | None
-    """The letter it chose; None is 'no opinion': nothing in the reply could be read as an option."""
+    """The letter it chose; None is 'no opinion': the reply could not be read as an option."""
     reasoning: str
     raw: str
     """The reply as it came."""

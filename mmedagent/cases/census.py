@@ -16,7 +16,7 @@ class Count:
 
 
 def census(cases: Iterable[Case]) -> dict[tuple[str, str], Count]:
-    """Return (specialty, pool) -> counts, specialties in the paper's order; empty cells left out."""
+    """Return (specialty, pool) -> counts, in the paper's order, empty cells left out."""
     groups: dict[tuple[str, str], list[Case]] = {}
     for case in cases:
         groups.setdefault((case.specialty, case.pool), []).append(case)

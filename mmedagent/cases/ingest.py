@@ -1,4 +1,4 @@
-"""Fetches a data version from the DVC remote: what the DAG's first step does where no checkout is."""
+"""Fetches a data version from the DVC remote: the DAG's first step, where no checkout is."""
 
 import tempfile
 from pathlib import Path
@@ -14,9 +14,9 @@ from mmedagent.storage.versions import fetch_folder
 def ingest(storage: ObjectStore, data_version: str, out: Path) -> dict[str, Any]:
     """Bring the data version `data_version` to the folder `out`, whole or not at all.
 
-    `data_version` is the md5 of the DVC output's folder in `dvc.lock`, with or without `.dir`. Every
-    file is verified twice: by DVC's md5 as it arrives, and by the sha256 that the version's own
-    manifest has. Returns the facts of the version: its name, digest, files and rows a pool.
+    `data_version` is the md5 of the DVC output's folder in `dvc.lock`, with or without `.dir`.
+    Every file is verified twice: by DVC's md5 as it arrives, and by the sha256 that the version's
+    own manifest has. Returns the facts of the version: its name, digest, files and rows a pool.
     Raises `StorageError` when the remote lacks or corrupts it, `BadDataError` when what was pushed
     is no data version; an `out` that was there then stands as it was.
     """

@@ -18,8 +18,17 @@ from mmedagent.digests import digest_bytes
 from mmedagent.recipes.data import ValidationRecipe
 
 FORMATS = ("PNG", "JPEG")
-TEXT = ("case_id", "question", "answer", "question_type", "modality", "specialty", "source")
-TEXT += ("subject", "pool")
+TEXT = (
+    "case_id",
+    "question",
+    "answer",
+    "question_type",
+    "modality",
+    "specialty",
+    "source",
+    "subject",
+    "pool",
+)
 
 
 def inspect(rows: Iterable[dict[str, Any]], recipe: ValidationRecipe) -> list[dict[str, Any]]:
@@ -43,7 +52,7 @@ def inspect(rows: Iterable[dict[str, Any]], recipe: ValidationRecipe) -> list[di
 
 
 def inspect_image(data: object, recipe: ValidationRecipe) -> dict[str, Any]:
-    """Return an encoded image's facts; the size its header claims is judged before it is decoded."""
+    """Return an image's facts; the size its header claims is judged before it is decoded."""
     facts: dict[str, Any] = {"width": None, "height": None, "pixels": None, "image_bytes": 0}
     if not isinstance(data, bytes) or not data:
         return facts | {"image_problem": "there is no image"}

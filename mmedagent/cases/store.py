@@ -1,4 +1,4 @@
-"""Data versions on disk: Parquet shards with embedded images, one manifest, the same bytes each time.
+"""Data versions on disk: Parquet shards with embedded images, a manifest, the same bytes always.
 
 A data version is a folder `<pool>/part-00000.parquet` and `manifest.json`. The shards are what
 Hugging Face `datasets` reads (`load_dataset("parquet", data_dir=...)`): the column `image` is its
@@ -20,14 +20,23 @@ from mmedagent.digests import digest_file, digest_value
 from mmedagent.errors import BadDataError
 
 MANIFEST = "manifest.json"
-_TEXT = ("case_id", "question", "answer", "question_type", "modality", "specialty", "source")
-_TEXT += ("subject", "pool")
+_TEXT = (
+    "case_id",
+    "question",
+    "answer",
+    "question_type",
+    "modality",
+    "specialty",
+    "source",
+    "subject",
+    "pool",
+)
 _ROWS_PER_SHARD = 20_000
 _IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 
 
 def schema() -> pa.Schema:
-    """Return the shards' Arrow schema, with the metadata that `datasets` takes the features from."""
+    """Return the shards' Arrow schema, with the metadata that `datasets` takes features from."""
     features: dict[str, Any] = {"image": {"_type": "Image"}}
     fields = [pa.field("image", _IMAGE)]
     for name in _TEXT:

@@ -45,7 +45,7 @@ def _tar(path: Path, wanted: Callable[[str], bool]) -> list[tuple[str, bytes]]:
 
 @lru_cache(maxsize=1)
 def _files(path: Path) -> dict[str, bytes]:
-    """Unpack a source archive once: it can only be read from its start, and is asked file by file."""
+    """Unpack a source archive once: it can only be read from its start."""
     found = {}
     with tarfile.open(path) as archive:
         for member in archive:

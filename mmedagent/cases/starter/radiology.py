@@ -64,7 +64,7 @@ PLANS = (
          ((0.1, 0.34), (0.4, 0.6), (0.66, 0.86))),
     Plan("icbm152", "nilearn", "MRI", "head",
          Blocks(("train", "warm_start", "train") * 3, gap=0.35),
-         # This template is mirror symmetric: one hemisphere, or both sides would be the same picture.
+         # This template is mirror symmetric: both hemispheres would be the same pictures.
          {"axial": (0.14, 0.84), "coronal": (0.2, 0.82), "sagittal": (0.22, 0.5)},
          ((0.14, 0.36), (0.41, 0.59), (0.64, 0.84))),
     Plan("brain2", "pyradiomics", "MRI", "head", whole("validation"), _BRAIN,

@@ -52,7 +52,8 @@ def read_nifti(data: bytes) -> Volume:
     raw = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
     image = nibabel.as_closest_canonical(nibabel.Nifti1Image.from_stream(io.BytesIO(raw)))
     voxels = np.ascontiguousarray(np.asarray(image.dataobj).squeeze())
-    return Volume(voxels, tuple(float(s) for s in image.header.get_zooms()[:3]))
+    right, anterior, superior = (float(size) for size in image.header.get_zooms()[:3])
+    return Volume(voxels, (right, anterior, superior))
 
 
 def read_nrrd(data: bytes) -> Volume:
