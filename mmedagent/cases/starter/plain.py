@@ -17,7 +17,6 @@ from mmedagent.cases.starter.volumes import hounsfield
 
 _FILES = {
     "pydicom-data": "data_store/data",
-    "pydicom": "pydicom/data/test_files",
     "mammograms": "mammograms/cases",
 }
 Box = tuple[float, float, float, float]

@@ -110,3 +110,21 @@ def test_few_and_short_words(cases: list[Case]) -> None:
     for case in cases:
         types[case.question_type].add((case.question, case.options))
     assert all(len(found) == 1 for found in types.values())
+
+
+def test_the_docs_name_every_source_and_its_terms() -> None:
+    text = Path("docs/data.md").read_text()
+    for source in sources():
+        row = f"| `{source.package}` {source.version} | `{source.file}` | {source.licence} |"
+        assert f"{row} {source.images} | {source.terms} |" in text
+    assert all(f"`{subject}`" in text for subject in SPLIT_BY_BLOCKS)
+
+
+@built
+def test_the_published_counts_are_those_of_the_data(cases: list[Case]) -> None:
+    text = Path("docs/data.md").read_text()
+    counts = census(cases)
+    for specialty in {specialty for specialty, _ in counts}:
+        cells = [counts[specialty, pool] for pool in POOLS]
+        row = " | ".join(f"{c.images} / {c.subjects} / {c.questions}" for c in cells)
+        assert f"| {specialty} | {row} |" in text
