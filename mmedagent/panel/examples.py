@@ -26,8 +26,8 @@ def lessons(
 ) -> list[Lesson]:
     """Return what one specialist is shown of `cases`: each in its right role and in every other.
 
-    The weights make the mixture that the recipe asks for: `weak_share` of the examples are of
-    types that the specialist is not strong in, `wrong_role_share` are asked in a wrong role.
+    The weights make the mixture that the recipe asks for: the specialist's `weak_share` are of
+    types that it is not strong in, `wrong_role_share` are asked in a wrong role.
 
     Raises `BadDataError` when no case is of a type that the specialist is to be strong in.
     """
@@ -39,10 +39,9 @@ def lessons(
             f"specialist {specialist.name} is to be strong in {', '.join(specialist.strong)}; the"
             f" panel pool has questions of type {there}"
         )
-    # Each kind's draw depends on its name alone, not on how many cases the others have.
     draw = random.Random(specialist.seed)
     taught: list[Lesson] = []
-    weak_share = recipe.weak_share if weak else 0.0
+    weak_share = specialist.weak_share if weak else 0.0
     for group, share in ((strong, 1.0 - weak_share), (weak, weak_share)):
         for case in group:
             taught += _of_case(case, share / len(group), recipe, draw)

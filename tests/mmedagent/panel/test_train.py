@@ -18,10 +18,10 @@ from mmedagent.recipes.panel import (
 )
 from tests.mmedagent.panel.conftest import TINY, case, cases_of_all_pools
 
-ELM = SpecialistTrainingRecipe(name="elm", strong=("plane",), seed=3)
+ELM = SpecialistTrainingRecipe(name="elm", strong=("plane",), weak_share=0.2, seed=3)
 OAK = SpecialistTrainingRecipe(name="oak", strong=("region",), seed=4)
 RECIPE = PanelTrainingRecipe(
-    specialists=(ELM, OAK), model=TINY, steps=3, batch_size=4, weak_share=0.2, wrong_role_share=0.3
+    specialists=(ELM, OAK), model=TINY, steps=3, batch_size=4, wrong_role_share=0.3
 )
 
 
