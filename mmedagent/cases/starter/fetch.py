@@ -20,7 +20,7 @@ from mmedagent.errors import BadDataError, UsageError
 CACHE = Path(".cache/sources")
 """Where fetched packages are kept, relative to the repository root; ignored by git."""
 Progress = Callable[[str, int, int], None]
-"""Called with a file name, the bytes so far and the bytes in all (0 when unknown)."""
+"""Called with a package, the bytes so far and the bytes in all (0 when unknown)."""
 
 
 def cached(cache: Path, source: Source) -> Path:
@@ -92,7 +92,7 @@ def _save(session: Any, link: Any, path: Path, source: Source, progress: Progres
                 file.write(block)
                 digest.update(block)
                 done += len(block)
-                progress(source.file, done, total)
+                progress(f"{source.package} {source.version}", done, total)
             file.flush()
             os.fsync(file.fileno())
         if digest.hexdigest() != source.sha256:
