@@ -15,9 +15,7 @@ from mmedagent.atomic import write_json
 RUN_VARIABLE = "MMEDAGENT_RUN"
 """Names the run's folder in the environment: never a task argument, which would defeat caching."""
 
-State = Literal[
-    "running", "executed", "cached", "reused", "failed", "interrupted", "not_reached"
-]
+State = Literal["running", "executed", "cached", "reused", "failed", "interrupted", "not_reached"]
 
 
 def run_folder() -> Path | None:
