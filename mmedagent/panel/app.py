@@ -23,7 +23,6 @@ from pydantic import BaseModel, Field
 from mmedagent.consultation.doctor import Prompt, Sampling
 from mmedagent.errors import BadDataError
 from mmedagent.models.generate import LocalDoctor
-from mmedagent.models.images import open_image
 from mmedagent.models.inputs import encode
 from mmedagent.models.load import load_model, load_processor
 from mmedagent.panel.batching import MicroBatcher
@@ -76,7 +75,7 @@ class CompletionRequest(BaseModel):
     def prompt(self) -> Prompt:
         """Return the conversation with its images taken out.
 
-        Raises `BadDataError` for an image that is no readable `data:` URL.
+        Raises `BadDataError` for an image that is no `data:` URL.
         """
         images: list[bytes] = []
         messages = []
@@ -103,11 +102,9 @@ def _image(part: Part) -> bytes:
     if len(data) > LARGEST_IMAGE_BYTES * 4 // 3:
         raise BadDataError(f"an image may have {LARGEST_IMAGE_BYTES >> 20} MiB at most")
     try:
-        image = base64.b64decode(data, validate=True)
+        return base64.b64decode(data, validate=True)
     except binascii.Error as error:
         raise BadDataError(f"an image's base64 is broken: {error}") from None
-    open_image(image)  # refused here, before it shares a batch with others
-    return image
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Micro-batching: requests that arrive together are answered by one call of the model.
 
-For a tiny model a call costs nearly the same for one prompt as for thirty-two.
+For a tiny model a call costs nearly the same for one prompt as for a few dozen.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class MicroBatcher(Generic[R]):
         answer: Callable[[Sequence[Prompt], Sampling], Sequence[R]],
         executor: Executor,
         *,
-        most: int = 32,
+        most: int = 64,
         wait_seconds: float = 0.005,
     ) -> None:
         """Prepare to call `answer` in `executor`; nothing runs until `work` does."""
@@ -81,11 +81,23 @@ class MicroBatcher(Generic[R]):
         self.calls += 1
         try:
             replies = await loop.run_in_executor(self._executor, self._call, prompts, sampling)
-        except Exception as error:  # handed to whoever asked; the server goes on
+        except Exception as error:
+            if len(group) == 1:
+                _hand(group[0].reply, error)  # to whoever asked; the server goes on
+                return
+            # One bad prompt, such as a broken image, must not cost the others their answers.
             for waiting in group:
-                if not waiting.reply.done():
-                    waiting.reply.set_exception(error)
+                await self._answer([waiting], sampling)
             return
-        for waiting, text in zip(group, replies, strict=True):
-            if not waiting.reply.done():
-                waiting.reply.set_result(text)
+        for waiting, reply in zip(group, replies, strict=True):
+            _hand(waiting.reply, reply)
+
+
+def _hand(future: asyncio.Future[R], outcome: R | Exception) -> None:
+    """Give a caller its reply or its error, unless it has gone away."""
+    if future.done():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

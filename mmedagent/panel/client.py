@@ -286,9 +286,16 @@ class _LoopThread:
             raise
 
     def close(self) -> None:
+        self.run(_let_others_end())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _let_others_end() -> None:
+    """Wait for work that was cancelled: it still keeps in the store what had been answered."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 def _opinion(request: Request, member: Member, stored: StoredReply) -> Opinion:

@@ -41,7 +41,7 @@ class PanelRecipe(BaseModel):
     """In the order in which the attending physician hears them."""
     style: Style = "compact"
     sampling: Sampling = Sampling()
-    concurrency: Annotated[int, Field(ge=1, le=1024)] = 96
+    concurrency: Annotated[int, Field(ge=1, le=1024)] = 192
     """Requests under way at once, over all specialists."""
     timeout_seconds: Annotated[float, Field(gt=0)] = 60.0
     """For one attempt, from sending to the last byte of the reply."""

@@ -1,5 +1,7 @@
 """Endpoints that are down, slow, or answer nonsense: one clear message, nothing kept is lost."""
 
+import os
+import signal
 import socket
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ from mmedagent.cases.store import write_cases
 from mmedagent.errors import PanelError
 from mmedagent.panel.client import PanelStats, open_panel
 from mmedagent.panel.label import label
+from mmedagent.panel.store import OpinionStore
 from mmedagent.recipes.panel import PanelRecipe, SpecialistRecipe
 from tests.mmedagent.panel.conftest import case, cases_of_all_pools
 from tests.mmedagent.panel.faulty import Reply, completion, endpoint
@@ -109,6 +112,30 @@ def test_what_was_answered_before_a_failure_is_not_asked_again(tmp_path: Path) -
         before = faulty.requests
         assert len(ask(recipe, 8, tmp_path)) == 8
         assert faulty.requests == before + 3
+
+
+def test_what_was_answered_before_an_interrupt_is_not_asked_again(tmp_path: Path) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def answer(number: int) -> Reply:
+        if number == 5:
+            os.kill(os.getpid(), signal.SIGUSR1)
+            time.sleep(0.5)
+        return GOOD
+
+    before = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with endpoint(answer) as faulty:
+            recipe = recipe_for(faulty.url, concurrency=1)
+            with pytest.raises(KeyboardInterrupt):
+                ask(recipe, 8, tmp_path)
+            assert len(OpinionStore(tmp_path)) == 5
+            faulty.answer = lambda _: GOOD
+            ask(recipe, 8, tmp_path)
+            assert faulty.requests == 6 + 3
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 def test_another_model_behind_the_same_url_is_asked_all_anew(tmp_path: Path) -> None:

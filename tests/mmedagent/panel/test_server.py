@@ -7,6 +7,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,16 @@ def test_an_image_that_cannot_be_read_is_refused_by_name(
     assert status == 400
     assert said in body["error"]["message"]
     assert post(served, asking(GOOD_URL))[0] == 200  # the server goes on
+
+
+def test_a_broken_image_costs_its_company_nothing(served: ServedPanel) -> None:
+    broken = "data:image/png;base64," + base64.b64encode(picture(3)[:60]).decode()
+    urls = [GOOD_URL] * 7 + [broken] + [GOOD_URL] * 8
+    with ThreadPoolExecutor(len(urls)) as threads:
+        answers = list(threads.map(lambda url: post(served, asking(url)), urls))
+    assert [status for status, _ in answers] == [200] * 7 + [400] + [200] * 8
+    texts = {a["choices"][0]["message"]["content"] for status, a in answers if status == 200}
+    assert len(texts) == 1
 
 
 @pytest.mark.parametrize(
