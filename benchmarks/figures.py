@@ -77,7 +77,9 @@ def main() -> None:
     parser.add_argument("--home", type=Path, default=ROOT / "work" / "benchmark-figures")
     parser.add_argument("--output", type=Path, default=None)
     arguments = parser.parse_args()
-    found = {s: run_seed(s, arguments.home / arguments.pool, arguments.pool) for s in arguments.seeds}
+    found = {
+        s: run_seed(s, arguments.home / arguments.pool, arguments.pool) for s in arguments.seeds
+    }
     table = {seed: bars(metrics) for seed, metrics in found.items()}
     names = list(next(iter(table.values())))
     print("| figure | bar | mean | " + " | ".join(f"seed {s}" for s in table) + " | reached |")

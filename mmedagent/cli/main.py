@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(
         "Retrain, judge and serve the two vision-language doctors of MMedAgent-RL.\n\n"
-        "Start here: `mmedagent run --recipe laptop`, then `mmedagent consult IMAGE \"question\" "
+        'Start here: `mmedagent run --recipe laptop`, then `mmedagent consult IMAGE "question" '
         "--option ... --option ...`, then `mmedagent report`.\n\n"
         "Exit codes: 0 done or pass, 1 crash, 2 usage, 10 fail, 11 underpowered, "
         "12 broken evidence, 13 bad data, 75 interrupted with a checkpoint.\n\n"

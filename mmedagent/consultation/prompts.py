@@ -45,9 +45,7 @@ def specialist_messages(question: Question, role: Specialty, style: Style) -> Me
     )
 
 
-def attending_messages(
-    question: Question, opinions: Sequence[Opinion], style: Style
-) -> Messages:
+def attending_messages(question: Question, opinions: Sequence[Opinion], style: Style) -> Messages:
     """Ask the attending physician to decide, with the panel's opinions in their fixed order.
 
     The attending sees what each specialist answered and why. It never sees gold, tier or which

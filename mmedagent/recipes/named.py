@@ -9,7 +9,12 @@ from mmedagent.recipes.model import ModelRecipe
 from mmedagent.recipes.panel import CurriculumRecipe, PanelRecipe, PanelTrainingRecipe
 from mmedagent.recipes.schema import Recipe, Training, WarmStarts
 from mmedagent.recipes.serving import ServingRecipe
-from mmedagent.recipes.training import AttendingRecipe, TriageRecipe, WarmStartRecipe
+from mmedagent.recipes.training import (
+    AttendingRecipe,
+    SupervisedRecipe,
+    TriageRecipe,
+    WarmStartRecipe,
+)
 
 
 def laptop() -> Recipe:
@@ -22,8 +27,11 @@ def laptop() -> Recipe:
         panel=PanelRecipe(),
         panel_training=PanelTrainingRecipe(),
         curriculum=CurriculumRecipe(),
-        warm_start=WarmStarts(triage=WarmStartRecipe(), attending=WarmStartRecipe()),
-        training=Training(triage=TriageRecipe(), attending=AttendingRecipe()),
+        warm_start=WarmStarts(
+            triage=WarmStartRecipe(),
+            attending=WarmStartRecipe(fit=SupervisedRecipe(steps=80)),
+        ),
+        training=Training(triage=TriageRecipe(), attending=AttendingRecipe(steps=70)),
         evaluation=EvaluationRecipe(),
         gate=GateRecipe(),
         serving=ServingRecipe(),

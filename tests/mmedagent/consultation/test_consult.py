@@ -53,9 +53,7 @@ def test_the_panel_answers_in_the_role_that_triage_chose_and_the_attending_hears
     assert panel.roles == ["Pathologist"]
     assert record.specialty == record.role == "Pathologist"
     assert (record.letter, record.reasoning) == ("A", "CT")
-    assert attending.asked == [
-        "attending: Which modality? A CT B MR opinions: 1 B 2 A 3 B"
-    ]
+    assert attending.asked == ["attending: Which modality? A CT B MR opinions: 1 B 2 A 3 B"]
     assert set(record.seconds) == {"triage", "panel", "attending"}
 
 
