@@ -1,0 +1,1 @@
+"""The commands of `mmedagent` that need no pipeline."""

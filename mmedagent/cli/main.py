@@ -1,4 +1,4 @@
-"""The command line `mmedagent`: its commands, and how an error becomes a message and an exit code."""
+"""The command line `mmedagent`, and how an error becomes one message and an exit code."""
 
 import os
 import sys
@@ -43,7 +43,7 @@ def register_plugins(target: typer.Typer) -> None:
 
 
 def main() -> None:
-    """Run the command line; one clear message and the table's exit code for what a user can mend."""
+    """Run the command line; what a user can mend ends in one message and its exit code."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DVC_NO_ANALYTICS", "1")
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

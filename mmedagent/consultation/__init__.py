@@ -1,0 +1,1 @@
+"""The consultation: triage, independent opinions, decision."""

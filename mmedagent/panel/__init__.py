@@ -1,0 +1,1 @@
+"""The specialists: their training, their server, the client and the opinion store."""

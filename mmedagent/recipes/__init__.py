@@ -1,0 +1,1 @@
+"""Typed recipes: what a run does."""
