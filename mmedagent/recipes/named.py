@@ -31,7 +31,7 @@ def laptop() -> Recipe:
             triage=WarmStartRecipe(),
             attending=WarmStartRecipe(fit=SupervisedRecipe(steps=80)),
         ),
-        training=Training(triage=TriageRecipe(), attending=AttendingRecipe(steps=70)),
+        training=Training(triage=TriageRecipe(), attending=AttendingRecipe()),
         evaluation=EvaluationRecipe(),
         gate=GateRecipe(),
         serving=ServingRecipe(),

@@ -105,11 +105,24 @@ class Coefficients(BaseModel):
     hard: TierCoefficients = TierCoefficients(entropy=0.03, kl=0.01)
 
 
+class StageSteps(BaseModel):
+    """Optimiser steps of each stage.
+
+    The easy stage is the shortest: where all specialists agree, following any one of them earns
+    the whole reward, so it teaches the attending to stop weighing them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    easy: Annotated[int, Field(ge=1)] = 20
+    medium: Annotated[int, Field(ge=1)] = 80
+    hard: Annotated[int, Field(ge=1)] = 110
+
+
 class AttendingRecipe(GrpoRecipe):
     """Reinforcement learning of the attending physician in three stages."""
 
-    steps: Annotated[int, Field(ge=1)] = 50
-    """Of each stage."""
+    steps: StageSteps = StageSteps()
     stages: Literal["cumulative", "plain"] = "cumulative"
     """`cumulative`: easy; easy and medium; all. `plain`: each tier alone, as in the paper."""
     coefficients: Coefficients = Coefficients()

@@ -54,9 +54,8 @@ def train_stage(
     tasks = [
         _task(case, said[case.case_id], placements[case.case_id].tier, recipe) for case in chosen
     ]
-    facts = train(
-        tasks, names_option, weights, recipe, recipe.steps, stage=stage, out=out, work=work
-    )
+    steps: int = getattr(recipe.steps, stage)
+    facts = train(tasks, names_option, weights, recipe, steps, stage=stage, out=out, work=work)
     return {**facts, "skipped": False, "tiers": list(tiers)}
 
 

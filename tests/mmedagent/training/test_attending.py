@@ -6,13 +6,14 @@ from mmedagent.cases.store import write_cases
 from mmedagent.digests import digest_folder
 from mmedagent.errors import BadDataError
 from mmedagent.panel.table import Placement, tier_of, write_curriculum, write_opinions
-from mmedagent.recipes.training import STAGES, AttendingRecipe, WarmStartRecipe
+from mmedagent.recipes.training import STAGES, AttendingRecipe, StageSteps, WarmStartRecipe
 from mmedagent.training import attending
 from mmedagent.training.attending import coefficients_of, tiers_of, train_stage
 from mmedagent.training.curves import read_curves
 from mmedagent.training.warm_start import warm_start
 
-SMALL = AttendingRecipe(prompts_per_step=2, generations=4, steps=2, max_new_tokens=8)
+TWO = StageSteps(easy=2, medium=2, hard=2)
+SMALL = AttendingRecipe(prompts_per_step=2, generations=4, steps=TWO, max_new_tokens=8)
 
 
 def _opinions(case, right):
