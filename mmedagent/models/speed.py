@@ -36,7 +36,7 @@ def _image_features(
     if images < 2 or not bool((image_grid_thw == image_grid_thw[0]).all()):
         return plain(self, pixel_values, image_grid_thw, **kwargs)
     flat = pixel_values.reshape(images, -1)
-    firsts, which = _distinct(flat)
+    firsts, which = distinct_rows(flat)
     if len(firsts) == images:
         return plain(self, pixel_values, image_grid_thw, **kwargs)
     patches = pixel_values.reshape(images, -1, pixel_values.shape[1])[firsts].flatten(0, 1)
@@ -45,7 +45,7 @@ def _image_features(
     return output
 
 
-def _distinct(flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def distinct_rows(flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the row numbers of distinct rows, and for each row its number among those.
 
     Rows that agree in a few sampled values are compared whole, so the answer is exact.

@@ -12,6 +12,7 @@ import torch
 from trl import GRPOTrainer
 
 from mmedagent.errors import MMedAgentError
+from mmedagent.training.packing import can_pack, packed_logits
 
 
 @dataclass(frozen=True)
@@ -114,14 +115,18 @@ class DoctorTrainer(GRPOTrainer):
             return result
         compute_entropy = inputs.pop("compute_entropy", False)
         given = {name: inputs[name] for name in _MODEL_INPUTS if inputs.get(name) is not None}
-        output = model(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            logits_to_keep=logits_to_keep + 1,
-            use_cache=False,
-            **given,
-        )
-        scores = torch.log_softmax(output.logits[:, :-1] / self.temperature, dim=-1)
+        if can_pack(inputs.get("num_images"), inputs.get("image_grid_thw")):
+            inner = self.accelerator.unwrap_model(self.model).model
+            logits = packed_logits(model, inner, input_ids, attention_mask, logits_to_keep, **given)
+        else:
+            logits = model(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                logits_to_keep=logits_to_keep + 1,
+                use_cache=False,
+                **given,
+            ).logits[:, :-1]
+        scores = torch.log_softmax(logits / self.temperature, dim=-1)
         tokens = input_ids[:, -logits_to_keep:].unsqueeze(-1)
         entropies = -(scores.exp() * scores).sum(-1) if compute_entropy else None
         return scores.gather(-1, tokens).squeeze(-1), entropies, None

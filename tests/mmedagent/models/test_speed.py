@@ -5,7 +5,7 @@ from mmedagent.consultation.doctor import Prompt
 from mmedagent.consultation.prompts import specialist_messages, triage_messages
 from mmedagent.models.inputs import encode
 from mmedagent.models.load import load_model, load_processor
-from mmedagent.models.speed import _distinct, speed_up
+from mmedagent.models.speed import distinct_rows, speed_up
 
 
 @pytest.fixture
@@ -63,6 +63,6 @@ def test_rows_that_agree_only_where_sampled_stay_apart():
     rows = torch.zeros(4, 6400)
     rows[1, 1] = 1.0  # not among the sampled values
     rows[3, 1] = 1.0
-    firsts, which = _distinct(rows)
+    firsts, which = distinct_rows(rows)
     assert firsts.tolist() == [0, 1] and which.tolist() == [0, 1, 0, 1]
     assert torch.equal(rows, rows[firsts][which])
