@@ -60,5 +60,5 @@ class ModelRecipe(BaseModel):
     dtype: Literal["float32", "bfloat16"] = "float32"
     style: Literal["compact", "full"] = "compact"
     """Which wording of the prompts the model reads: `mmedagent.consultation.prompts`."""
-    tiny: TinyModel = TinyModel()
+    tiny: TinyModel = TinyModel(vision_depth=2)
     seed: Annotated[int, Field(ge=0)] = 0

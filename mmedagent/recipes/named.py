@@ -28,7 +28,7 @@ def laptop() -> Recipe:
         panel_training=PanelTrainingRecipe(),
         curriculum=CurriculumRecipe(),
         warm_start=WarmStarts(
-            triage=WarmStartRecipe(),
+            triage=WarmStartRecipe(cases=120, fit=SupervisedRecipe(steps=30)),
             attending=WarmStartRecipe(fit=SupervisedRecipe(steps=80)),
         ),
         training=Training(triage=TriageRecipe(), attending=AttendingRecipe()),

@@ -56,6 +56,8 @@ class GrpoRecipe(BaseModel):
     """G, the rollouts of one prompt."""
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     warmup_steps: Annotated[int, Field(ge=0)] = 10
+    schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """Of the learning rate after its warm-up: constant, or down to zero at the last step."""
     betas: tuple[float, float] = (0.9, 0.99)
     max_grad_norm: Annotated[float, Field(gt=0)] = 0.5
     temperature: Annotated[float, Field(gt=0)] = 1.0
@@ -75,7 +77,9 @@ class GrpoRecipe(BaseModel):
 class TriageRecipe(GrpoRecipe):
     """Reinforcement learning of the triage doctor: one KL coefficient, no curriculum."""
 
-    steps: Annotated[int, Field(ge=1)] = 120
+    steps: Annotated[int, Field(ge=1)] = 160
+    learning_rate: Annotated[float, Field(gt=0)] = 4e-4
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
     kl: Annotated[float, Field(ge=0)] = 0.001
     """Beta, the KL coefficient."""
     entropy: Annotated[float, Field(ge=0)] = 0.0

@@ -39,6 +39,9 @@ class Task:
     """Beta."""
 
 
+_SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
+
+
 class _Trainer(AtomicCheckpoints, DoctorTrainer):
     """TRL's trainer with per-row coefficients and whole checkpoints."""
 
@@ -111,7 +114,7 @@ def _config(recipe: GrpoRecipe, steps: int, tasks: Sequence[Task], work: Path) -
         temperature=recipe.temperature,
         epsilon=recipe.clip,
         learning_rate=recipe.learning_rate,
-        lr_scheduler_type="constant_with_warmup",
+        lr_scheduler_type=_SCHEDULES[recipe.schedule],
         warmup_steps=recipe.warmup_steps,
         optim="adamw_torch",
         adam_beta1=recipe.betas[0],

@@ -15,7 +15,7 @@ class Height(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    cases: int
+    measured_cases: int
     greedy_accuracy: float
     sampled_accuracy: float
     """One reply a case at temperature 1, as training samples."""
@@ -41,7 +41,7 @@ def measure(
         return _share([judge(parse_reply(reply).answer, case) for reply, case in pairs])
 
     return Height(
-        cases=len(cases),
+        measured_cases=len(cases),
         greedy_accuracy=accuracy(greedy),
         sampled_accuracy=accuracy(sampled),
         sampled_format_rate=_share([parse_reply(reply).well_formed for reply in sampled]),
