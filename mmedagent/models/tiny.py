@@ -81,8 +81,6 @@ def _config(recipe: TinyModel, tokenizer: PreTrainedTokenizerBase) -> Qwen2_5_VL
         video_token_id=token("<|video_pad|>"),
         vision_start_token_id=token("<|vision_start|>"),
         vision_end_token_id=token("<|vision_end|>"),
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
         tie_word_embeddings=True,
         dtype="float32",
     )

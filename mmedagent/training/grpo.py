@@ -68,6 +68,10 @@ def train(
     work.mkdir(parents=True, exist_ok=True)
     processor = load_processor(start)
     model = speed_up(load_model(start)).train()
+    # Qwen2.5-VL keeps these in its text part alone; `Trainer` looks here, and would add the end
+    # token to the generation config once more in each stage.
+    model.config.eos_token_id = processor.tokenizer.eos_token_id
+    model.config.pad_token_id = processor.tokenizer.pad_token_id
     began = time.perf_counter()
     with stop_requests() as request:
         trainer = _Trainer(

@@ -188,3 +188,13 @@ def test_the_curve_of_an_empty_history_is_empty():
     assert curves.curve("easy", [{"train_runtime": 3.0, "step": 2}]) == []
     assert curves.curve_bytes([]) == b""
     assert json.loads(curves.curve_bytes([{"step": 1}])) == {"step": 1}
+
+
+def test_training_twice_adds_no_end_token_to_the_config(run, tmp_path):
+    run("one", steps=1)
+    run("two", steps=1, start=tmp_path / "one" / "out")
+    one, two = (
+        json.loads((tmp_path / n / "out/generation_config.json").read_text())["eos_token_id"]
+        for n in ("one", "two")
+    )
+    assert one == two and len(one) == 1
