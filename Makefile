@@ -42,4 +42,4 @@ stop: ## Stop the local object store and model server
 	@mmedagent serve --stop; mmedagent store stop
 
 clean: ## Remove what runs made (the environment and fetched packages stay)
-	rm -rf runs data models
+	rm -rf runs data models work .cache/kfp

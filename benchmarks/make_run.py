@@ -3,7 +3,8 @@
     python benchmarks/make_run.py --again --output benchmarks/results/make_run.json
 
 runs `make run` from nothing but an installed environment (data, models, runs and the object store
-are made in a scratch clone of this commit), then with --again a second time with nothing changed.
+are made in a scratch clone of this commit, or in --checkout, a clone that is installed and clean),
+then with --again a second time with nothing changed.
 Memory is the sum of the proportional set sizes (PSS) of every process that descends from the
 command, servers that it leaves in the background among them, sampled twice a second.
 """
@@ -52,29 +53,38 @@ def measure(command: list[str], folder: Path, token: str) -> dict[str, float | i
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--again", action="store_true", help="measure a rerun without changes too")
+    parser.add_argument("--checkout", type=Path, help="measure in this installed, clean clone")
     parser.add_argument("--output", type=Path, default=None, help="write the figures as JSON")
     arguments = parser.parse_args()
     token = uuid.uuid4().hex
     with tempfile.TemporaryDirectory(prefix="mmedagent-benchmark-") as scratch:
-        clone = Path(scratch) / "clone"
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        (clone / ".cache").mkdir(exist_ok=True)
-        (clone / ".cache/sources").symlink_to(ROOT / ".cache/sources")
-        subprocess.run(["make", "install"], cwd=clone, check=True)
+        clone = arguments.checkout or clone_and_install(Path(scratch) / "clone")
+        for made in ("data", "models", "runs", "work"):
+            if (clone / made).exists():
+                parser.error(f"{clone / made} exists: `make clean` first, or leave --checkout out")
         figures = {"first": measure(["make", "run"], clone, token)}
         if arguments.again:
             figures["again"] = measure(["make", "run"], clone, token)
         subprocess.run(["make", "stop"], cwd=clone, check=False)
-    revision = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout.strip()
+        revision = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=clone, check=True, capture_output=True, text=True
+        ).stdout.strip()
     result = {"revision": revision, "cores": os.cpu_count(), "machine": platform.machine()}
     print(json.dumps(result | figures, indent=2))
     if arguments.output:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
         arguments.output.write_text(json.dumps(result | figures, indent=2) + "\n")
+
+
+def clone_and_install(clone: Path) -> Path:
+    """Clone this commit into `clone`, share the fetched packages with it, and install it."""
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+    (clone / ".cache").mkdir(exist_ok=True)
+    (clone / ".cache/sources").symlink_to(ROOT / ".cache/sources")
+    subprocess.run(["make", "install"], cwd=clone, check=True)
+    return clone
 
 
 if __name__ == "__main__":
