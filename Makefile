@@ -4,7 +4,9 @@ SHELL := /bin/bash
 export OMP_NUM_THREADS ?= 1
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help install run test test-slow lint types imports compile-check params stop clean
+export DVC_NO_ANALYTICS := 1
+
+.PHONY: help install data panel run test test-slow lint types imports compile-check params stop clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -17,10 +19,16 @@ run: install ## Retrain, judge, deploy and ask one question, with the laptop rec
 	@mmedagent run --recipe laptop --serve; status=$$?; \
 	  case $$status in 0|10|11) exit 0;; *) exit $$status;; esac
 
-test: install ## The fast tests (10 minutes or less)
+data: install ## Build the starter data (again the same bytes), which tests look at
+	@dvc repro --quiet starter
+
+panel: data ## Build the base model and train the frozen panel
+	@dvc repro --quiet base panel
+
+test: data ## The fast tests (10 minutes or less)
 	@infra/timed.sh test python -m pytest -m "not slow"
 
-test-slow: install ## The slow tests
+test-slow: panel ## The slow tests
 	@infra/timed.sh test-slow python -m pytest -m slow
 
 lint: install ## ruff: style, imports, docstrings
