@@ -31,6 +31,39 @@ def _named(name: str, task: Any) -> Any:
     return task.set_display_name(name)
 
 
+def _train_triage(start_plan: str, plan: str, cases: Any, valid: Any) -> tuple[Any, Any]:
+    """Add the triage doctor's tasks; return its Start and its trained model."""
+    start = _named(
+        "warm-start-triage",
+        warm_start(plan=start_plan, agent="triage", cases=cases).after(valid),
+    ).output
+    trained = _named("triage-rl", train_triage(plan=plan, cases=cases, start=start)).output
+    return start, trained
+
+
+def _train_attending(
+    start_plan: str, plans: dict[str, str], cases: Any, opinions: Any, curriculum: Any
+) -> tuple[Any, dict[str, Any]]:
+    """Add the attending's tasks, stage after stage; return its Start and each stage's model."""
+    start = _named(
+        "warm-start-attending",
+        warm_start(plan=start_plan, agent="attending", cases=cases, opinions=opinions),
+    ).output
+    stages: dict[str, Any] = {}
+    weights = start
+    for stage, plan in plans.items():
+        task = train_attending(
+            plan=plan,
+            stage=stage,
+            cases=cases,
+            opinions=opinions,
+            curriculum=curriculum,
+            weights=weights,
+        )
+        weights = stages[stage] = _named(f"attending-{stage}", task).output
+    return start, stages
+
+
 @dsl.pipeline(
     name=NAME,
     description="Retrain, judge, register and deploy the two doctors beside a frozen panel.",
@@ -81,35 +114,14 @@ def retraining(
             "curriculum", curriculum_step(plan=curriculum, cases=data, opinions=said)
         ).output
 
-        start_triage = _named(
-            "warm-start-triage",
-            warm_start(plan=warm_start_triage, agent="triage", cases=data).after(valid),
-        ).output
-        triage = _named(
-            "triage-rl", train_triage(plan=triage_rl, cases=data, start=start_triage)
-        ).output
-
-        start_attending = _named(
-            "warm-start-attending",
-            warm_start(plan=warm_start_attending, agent="attending", cases=data, opinions=said),
-        ).output
-        stages = {}
-        weights = start_attending
-        for stage, plan in zip(
-            STAGES, (attending_easy, attending_medium, attending_hard), strict=True
-        ):
-            weights = _named(
-                f"attending-{stage}",
-                train_attending(
-                    plan=plan,
-                    stage=stage,
-                    cases=data,
-                    opinions=said,
-                    curriculum=tiers,
-                    weights=weights,
-                ),
-            ).output
-            stages[stage] = weights
+        start_triage, triage = _train_triage(warm_start_triage, triage_rl, data, valid)
+        start_attending, stages = _train_attending(
+            warm_start_attending,
+            dict(zip(STAGES, (attending_easy, attending_medium, attending_hard), strict=True)),
+            data,
+            said,
+            tiers,
+        )
 
         evaluation = _named(
             "evaluate",
@@ -117,7 +129,7 @@ def retraining(
                 plan=evaluate,
                 cases=data,
                 triage=triage,
-                attending=weights,
+                attending=stages["hard"],
                 start_triage=start_triage,
                 start_attending=start_attending,
             ),
