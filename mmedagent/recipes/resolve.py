@@ -28,7 +28,8 @@ def resolve(name: str, overrides: Sequence[str] = ()) -> Recipe:
     """
     if name not in RECIPES:
         raise UsageError(
-            f"unknown recipe {name!r}: the recipes are {', '.join(RECIPES)}.{_nearest(name, RECIPES)}"
+            f"unknown recipe {name!r}: the recipes are {', '.join(RECIPES)}."
+            f"{_nearest(name, RECIPES)}"
         )
     recipe = RECIPES[name]()
     values = recipe.model_dump(mode="json")
