@@ -92,10 +92,9 @@ def submit(
         kubectl port-forward svc/ml-pipeline-ui 8080:80 -n kubeflow &
         mmedagent submit --recipe laptop --host http://localhost:8080
     """
-    from mmedagent.registry.records import judged_against
-
     from mmedagent.home import home_folder
     from mmedagent.recipes.resolve import resolve
+    from mmedagent.registry.records import judged_against
     from pipelines.plan import make_plan
     from pipelines.prepare import read_versions
     from pipelines.submit import submit as submit_run

@@ -19,9 +19,8 @@ def deploy(
     """
     from pathlib import Path
 
-    from mmedagent.serving.deploy import deploy
-
     from mmedagent.home import home_folder
+    from mmedagent.serving.deploy import deploy
     from mmedagent.workdir import run_step
 
     run_step(plan, {".": deployment}, lambda step: deploy(

@@ -24,7 +24,6 @@ def evaluate(
         metrics: The figures.
     """
     from mmedagent.evaluation.step import evaluate_step
-
     from mmedagent.workdir import run_step
 
     run_step(plan, {".": evaluation, "metrics.json": metrics}, lambda step: evaluate_step(

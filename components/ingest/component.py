@@ -14,7 +14,6 @@ def ingest(plan: str, cases: Output[Dataset]) -> None:
         cases: The data folder: one Parquet folder a pool, and the manifest.
     """
     from mmedagent.cases.ingest import ingest
-
     from mmedagent.workdir import run_step
 
     run_step(

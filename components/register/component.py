@@ -26,7 +26,6 @@ def register(
         registration: The folder with registration.json.
     """
     from mmedagent.registry.step import register_step
-
     from mmedagent.workdir import run_step
 
     trained = {

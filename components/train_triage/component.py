@@ -19,9 +19,8 @@ def train_triage(
     """
     from pathlib import Path
 
-    from mmedagent.training.triage import train_triage
-
     from mmedagent.recipes.training import TriageRecipe
+    from mmedagent.training.triage import train_triage
     from mmedagent.workdir import run_step
 
     run_step(plan, {".": model}, lambda step: train_triage(

@@ -20,7 +20,6 @@ def validate(
     from pathlib import Path
 
     from mmedagent.cases.validation import validate
-
     from mmedagent.recipes.data import ValidationRecipe
     from mmedagent.workdir import run_step
 
