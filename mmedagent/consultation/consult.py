@@ -5,7 +5,6 @@ Source: METHOD, section 'The consultation'.
 """
 
 import time
-from collections import Counter
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
@@ -14,9 +13,15 @@ from mmedagent.cases.case import Opinion, Question, Specialty
 from mmedagent.consultation.doctor import Doctor, Panel, Prompt, Sampling
 from mmedagent.consultation.parsing import match_option, match_specialty, parse_reply
 from mmedagent.consultation.prompts import Style, attending_messages, triage_messages
+from mmedagent.consultation.vote import count_votes
+from mmedagent.digests import digest_value
+from mmedagent.errors import UsageError
 
 FALLBACK_SPECIALTY: Specialty = "Radiologist"
 """Whom the panel answers as when triage named no specialty; `Consultation.specialty` stays None."""
+VOTE_TEMPERATURE = 1.0
+"""At which decisions are drawn for a vote: the training's, so that the policy that GRPO trained is
+the one that votes."""
 
 
 class Consultation(BaseModel):
@@ -32,7 +37,12 @@ class Consultation(BaseModel):
     letter: str | None
     """The attending's decision; None when its reply could not be read as an option."""
     reasoning: str
+    """Of a vote: the reasoning of the first ballot for the decision; so `raw`."""
     raw: str
+    ballots: tuple[str | None, ...] = ()
+    """The letters of the sampled decisions, in the order drawn; empty without a vote."""
+    agreement: float | None = None
+    """The share of the ballots that chose `letter`, as confidence; None without a vote."""
     seconds: dict[str, float]
     """Seconds per stage (`triage`, `panel`, `attending`), the batch's divided by its size."""
 
@@ -58,13 +68,15 @@ class Routing(BaseModel):
 
 
 class Decision(BaseModel):
-    """What the attending physician decided."""
+    """What the attending physician decided; the fields are those of `Consultation`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     letter: str | None
     reasoning: str
     raw: str
+    ballots: tuple[str | None, ...] = ()
+    agreement: float | None = None
 
 
 def route(
@@ -100,6 +112,44 @@ def decide(
     return decisions
 
 
+def decide_by_vote(
+    questions: Sequence[Question],
+    opinions: Sequence[Sequence[Opinion]],
+    attending: Doctor,
+    sampling: Sampling,
+    style: Style,
+    votes: int,
+) -> list[Decision]:
+    """Draw `votes` decisions on each question, on the same opinions, and let the majority decide.
+
+    Empty opinions make it the vote of a doctor alone. A question's draws depend on
+    `sampling.seed` and on the question, not on what else is asked with it. The rules of counting
+    are `count_votes`'. Raises `UsageError` without votes, or at temperature 0, where all ballots
+    would be one.
+    """
+    if votes < 1 or sampling.temperature == 0:
+        raise UsageError(
+            f"a vote needs one ballot or more and a temperature above 0, not {votes} at "
+            f"{sampling.temperature}"
+        )
+    decisions = []
+    for question, said in zip(questions, opinions, strict=True):
+        drawn = sampling.model_copy(update={"seed": _vote_seed(sampling.seed, question)})
+        cast = decide([question] * votes, [said] * votes, attending, drawn, style)
+        ballots = tuple(decision.letter for decision in cast)
+        tally = count_votes(ballots)
+        decisions.append(
+            cast[tally.winner].model_copy(update={"ballots": ballots, "agreement": tally.agreement})
+        )
+    return decisions
+
+
+def _vote_seed(seed: int, question: Question) -> int:
+    """Give each question random streams of its own: 48 bits, which any generator takes."""
+    asked = [seed, question.image_digest, question.question, list(question.options)]
+    return int(digest_value(asked)[:12], 16)
+
+
 def consult(
     questions: Sequence[Question],
     triage: Doctor,
@@ -107,11 +157,15 @@ def consult(
     attending: Doctor,
     sampling: Sampling,
     style: Style,
+    votes: int = 1,
 ) -> list[Consultation]:
     """Consult on each question: one specialty, the panel's opinions in it, one decision.
 
     The panel is asked once for the whole batch, so that its requests run in parallel. Errors of
     the panel pass through: an answer without opinions is never invented.
+
+    With `votes` above 1 (test-time scaling: METHOD, section 'Inference') the decision is the
+    majority of as many draws at `VOTE_TEMPERATURE`; triage and panel are asked once all the same.
     """
     if not questions:
         return []
@@ -120,7 +174,11 @@ def consult(
     routed = time.perf_counter()
     opinions = panel.opinions(questions, [routing.role for routing in routings])
     heard = time.perf_counter()
-    decisions = decide(questions, opinions, attending, sampling, style)
+    if votes == 1:
+        decisions = decide(questions, opinions, attending, sampling, style)
+    else:
+        drawn = sampling.model_copy(update={"temperature": VOTE_TEMPERATURE})
+        decisions = decide_by_vote(questions, opinions, attending, drawn, style, votes)
     decided = time.perf_counter()
     seconds = {
         "triage": (routed - started) / len(questions),
@@ -136,6 +194,8 @@ def consult(
             letter=decision.letter,
             reasoning=decision.reasoning,
             raw=decision.raw,
+            ballots=decision.ballots,
+            agreement=decision.agreement,
             seconds=seconds,
         )
         for routing, said, decision in zip(routings, opinions, decisions, strict=True)
@@ -147,7 +207,4 @@ def majority_vote(opinions: Sequence[Opinion]) -> str | None:
 
     'First' is in the panel's fixed order, so the vote is deterministic.
     """
-    letters = [opinion.letter for opinion in opinions if opinion.letter is not None]
-    if not letters:
-        return None
-    return Counter(letters).most_common(1)[0][0]
+    return count_votes([opinion.letter for opinion in opinions]).letter

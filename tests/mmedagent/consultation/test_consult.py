@@ -1,9 +1,15 @@
 from collections.abc import Sequence
+from random import Random
 
 import pytest
 
 from mmedagent.cases.case import Opinion, Question, Specialty
-from mmedagent.consultation.consult import FALLBACK_SPECIALTY, consult, majority_vote
+from mmedagent.consultation.consult import (
+    FALLBACK_SPECIALTY,
+    consult,
+    decide_by_vote,
+    majority_vote,
+)
 from mmedagent.consultation.doctor import Prompt, Sampling
 from mmedagent.consultation.prompts import (
     attending_messages,
@@ -11,7 +17,7 @@ from mmedagent.consultation.prompts import (
     specialist_messages,
     triage_messages,
 )
-from mmedagent.errors import PanelError
+from mmedagent.errors import PanelError, UsageError
 
 QUESTION = Question(image=b"image", question="Which modality?", options=("CT", "MR"))
 
@@ -107,3 +113,66 @@ def test_full_prompts_carry_what_each_role_needs() -> None:
 def test_styles_have_different_digests() -> None:
     assert prompts_digest("compact") != prompts_digest("full")
     assert prompts_digest("compact") == prompts_digest("compact")
+
+
+def _said(letter: str) -> str:
+    return f"<think>because {letter}</think><answer>{letter}</answer>"
+
+
+def test_a_vote_asks_triage_and_panel_once_and_the_attending_often() -> None:
+    panel, attending = Experts(), Scripted(*map(_said, "BAA"))
+    triage = Scripted(_said("Surgeon"))
+    [record] = consult([QUESTION], triage, panel, attending, Sampling(), "compact", votes=3)
+    assert panel.roles == ["Surgeon"] and len(triage.asked) == 1
+    assert len(set(attending.asked)) == 1 and len(attending.asked) == 3
+    assert (record.letter, record.reasoning, record.raw) == ("A", "because A", _said("A"))
+    assert record.ballots == ("B", "A", "A") and record.agreement == pytest.approx(2 / 3)
+
+
+def test_one_consultation_is_the_default_and_no_vote() -> None:
+    [record] = consult(
+        [QUESTION], Scripted("x"), Experts(), Scripted(_said("B")), Sampling(), "compact"
+    )
+    assert record.letter == "B" and record.agreement is None and record.ballots == ()
+
+
+class Drawing:
+    """A doctor whose letters are drawn as `LocalDoctor`'s: by seed, prompt and place."""
+
+    def __init__(self) -> None:
+        self.temperatures: set[float] = set()
+
+    def reply(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
+        self.temperatures.add(sampling.temperature)
+        texts = [prompt.messages[0]["content"][1]["text"] for prompt in prompts]
+        drawn = [Random(f"{sampling.seed} {n} {text}") for n, text in enumerate(texts)]
+        return [_said(random.choice("AB")) for random in drawn]
+
+
+def test_a_vote_does_not_depend_on_what_else_is_asked() -> None:
+    other = Question(image=b"another", question="Which modality?", options=("CT", "MR"))
+    drawn = Sampling(temperature=1.0)
+
+    def vote(*questions: Question) -> dict[bytes, tuple[str | None, ...]]:
+        opinions = [[_opinion("A")]] * len(questions)
+        decisions = decide_by_vote(questions, opinions, Drawing(), drawn, "compact", 16)
+        return {q.image: d.ballots for q, d in zip(questions, decisions, strict=True)}
+
+    alone, together = {**vote(QUESTION), **vote(other)}, vote(other, QUESTION)
+    assert alone == together
+    assert alone[b"image"] != alone[b"another"]  # streams of their own
+    assert {"A", "B"} == set(alone[b"image"])
+
+
+def test_ballots_are_drawn_at_the_trainings_temperature() -> None:
+    attending = Drawing()
+    consult([QUESTION], Scripted("x"), Experts(), attending, Sampling(), "compact", votes=4)
+    assert attending.temperatures == {1.0}
+
+
+@pytest.mark.parametrize(("votes", "temperature"), [(0, 1.0), (4, 0.0)])
+def test_a_vote_that_is_none_is_refused(votes: int, temperature: float) -> None:
+    with pytest.raises(UsageError, match="a vote needs"):
+        decide_by_vote(
+            [QUESTION], [[]], Drawing(), Sampling(temperature=temperature), "compact", votes
+        )
