@@ -3,9 +3,9 @@
 The defaults are the laptop's. Coefficients of the tiers are the paper's (METHOD, 'Curriculum').
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Stage = Literal["easy", "medium", "hard"]
 """The attending's three stages; a tier has the same name as the stage that brings it in."""
@@ -123,11 +123,45 @@ class StageSteps(BaseModel):
     hard: Annotated[int, Field(ge=1)] = 110
 
 
+class TierDraws(BaseModel):
+    """How often a tier's cases are drawn in a stage, beside 1: as often as any other case."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    easy: Annotated[float, Field(gt=0)] = 1.0
+    medium: Annotated[float, Field(gt=0)] = 1.0
+    hard: Annotated[float, Field(gt=0)] = 1.0
+
+
 class AttendingRecipe(GrpoRecipe):
     """Reinforcement learning of the attending physician in three stages."""
 
     steps: StageSteps = StageSteps()
+    order: Literal["easy_to_hard", "shuffled", "hard_to_easy"] = "easy_to_hard"
+    """Which tiers come first. `shuffled`: every stage trains on all cases, so a stage is only a
+    third of the training. The stages keep their names whatever they train on."""
     stages: Literal["cumulative", "plain"] = "cumulative"
     """`cumulative`: easy; easy and medium; all. `plain`: each tier alone, as in the paper."""
+    replay: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Plain stages only: the share of a stage's prompts that comes from the tiers before it."""
+    draws: TierDraws = TierDraws()
     coefficients: Coefficients = Coefficients()
+    entropy_by: Literal["tier", "stage", "constant", "zero"] = "tier"
+    """Whose gamma a case takes: its own tier's; its stage's (the schedule follows training, not
+    the case); the case-weighted mean of the training pool; or none."""
+    kl_by: Literal["tier", "stage", "constant"] = "tier"
+    """Whose beta a case takes, likewise."""
+    kl_reference: Literal["stage", "start"] = "stage"
+    """What the KL penalty pulls towards: the weights that the stage began with, or the Start.
+    `stage` is the default because the paper trains each stage from the one before as a run of its
+    own, whose reference is where it begins; `start` also holds back what earlier stages learned."""
     drop_groups_without_variance: bool = True
+
+    @model_validator(mode="after")
+    def _replay_has_a_meaning(self) -> Self:
+        if self.replay and (self.stages != "plain" or self.order == "shuffled"):
+            raise ValueError(
+                f"replay {self.replay} needs stages: plain and an order other than shuffled: "
+                "cumulative and shuffled stages train on the earlier tiers anyway"
+            )
+        return self

@@ -37,6 +37,8 @@ class Task:
     """Gamma."""
     kl: float
     """Beta."""
+    draws: float = 1.0
+    """How often it is drawn in an epoch, on average."""
 
 
 _SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
@@ -56,8 +58,11 @@ def train(
     stage: str,
     out: Path,
     work: Path,
+    reference: Path | None = None,
 ) -> dict[str, Any]:
     """Train the model in `start` on `tasks` and publish it, with its curve, in `out`.
+
+    The KL penalty refers to the model in `reference`, or to `start` if that is None.
 
     `work` keeps checkpoints: the same call after a kill goes on from the last one, to the same
     weights. Raises `BadDataError` without tasks, `InterruptedWithCheckpoint` when asked to stop,
@@ -72,6 +77,8 @@ def train(
     # token to the generation config once more in each stage.
     model.config.eos_token_id = processor.tokenizer.eos_token_id
     model.config.pad_token_id = processor.tokenizer.pad_token_id
+    # TRL loads the reference model from where the policy says it came from.
+    model.config._name_or_path = os.fspath(reference or start)
     began = time.perf_counter()
     with stop_requests() as request:
         trainer = _Trainer(
@@ -141,17 +148,31 @@ def _config(recipe: GrpoRecipe, steps: int, tasks: Sequence[Task], work: Path) -
     )
 
 
-def _data_set(tasks: Sequence[Task], recipe: GrpoRecipe, steps: int) -> Dataset:
-    """Return one row per prompt of the whole training: shuffled epochs of `tasks`, end to end."""
+def prompt_order(draws: Sequence[float], recipe: GrpoRecipe, steps: int) -> list[int]:
+    """Return which task each prompt of the whole training is: shuffled epochs, end to end.
+
+    A task whose `draws` is 1.3 is in each epoch once, and in three of ten twice. The order is a
+    function of the recipe's seed alone.
+    """
     wanted = steps * recipe.prompts_per_step
     generator = torch.Generator().manual_seed(recipe.seed)
+    often = torch.tensor(draws, dtype=torch.float64)
     order: list[int] = []
     while len(order) < wanted:
+        epoch = torch.arange(len(draws))
+        if bool((often != 1).any()):
+            chance = torch.rand(len(draws), generator=generator, dtype=torch.float64)
+            epoch = epoch.repeat_interleave((often + chance).floor().long())
         if recipe.shuffle:
-            order += torch.randperm(len(tasks), generator=generator).tolist()
-        else:
-            order += range(len(tasks))
-    return Dataset.from_dict({"row": order[:wanted]}).with_transform(_Rows(tasks))
+            epoch = epoch[torch.randperm(len(epoch), generator=generator)]
+        order += epoch.tolist()
+    return order[:wanted]
+
+
+def _data_set(tasks: Sequence[Task], recipe: GrpoRecipe, steps: int) -> Dataset:
+    """Return one row per prompt of the whole training."""
+    order = prompt_order([task.draws for task in tasks], recipe, steps)
+    return Dataset.from_dict({"row": order}).with_transform(_Rows(tasks))
 
 
 class _Rows:
