@@ -39,6 +39,7 @@ class Task:
 _ATTENDING_INPUTS = ("ingest", "label", "curriculum")
 _DECIDING_SECTIONS = (
     "panel",
+    "label",
     "curriculum",
     "warm_start.triage",
     "warm_start.attending",
@@ -56,7 +57,7 @@ TASKS: tuple[Task, ...] = (
         "label",
         inputs=("ingest",),
         after=("validate",),
-        sections=("panel",),
+        sections=("panel", "label"),
         versions=("panel",),
     ),
     Task("curriculum", "curriculum", inputs=("ingest", "label"), sections=("curriculum",)),

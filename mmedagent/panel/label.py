@@ -1,27 +1,35 @@
 """Labelling: the panel's opinions on the cases that the doctors learn from."""
 
+import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmedagent.atomic import new_folder, write_json
-from mmedagent.cases.case import Case, Opinion
+from mmedagent.cases.case import Case, Opinion, Specialty
 from mmedagent.cases.store import read_cases
 from mmedagent.consultation.consult import majority_vote
 from mmedagent.errors import BadDataError, PanelError
 from mmedagent.panel.client import open_panel
 from mmedagent.panel.table import OPINIONS, write_opinions
-from mmedagent.recipes.panel import PanelRecipe
+from mmedagent.recipes.panel import LabelRecipe, PanelRecipe
 
 POOLS_LABELLED = ("warm_start", "train")
 
 
 def label(
-    cases: Path, panel: Path | None, recipe: PanelRecipe, store: Path, out: Path
+    cases: Path,
+    panel: Path | None,
+    recipe: PanelRecipe,
+    labels: LabelRecipe,
+    store: Path,
+    out: Path,
 ) -> dict[str, Any]:
-    """Ask the panel about each case of the warm-start and train pools, in its gold specialty.
+    """Ask the panel about each case of the warm-start and train pools.
 
     In training the specialty is known from the data (METHOD, section 'The consultation'); in an
-    evaluation triage chooses it. `panel` is the panel folder, `store` the opinion store: what it
+    evaluation triage chooses it, and errs: `labels` says how often it is to err here, and each
+    opinion's `role` tells where. `panel` is the panel folder, `store` the opinion store: what it
     holds is not asked again, and what was answered before an error is kept there.
     Writes `opinions.parquet` and `label.json` (the figures that are returned, those that a rerun
     would not change) into the new folder `out`.
@@ -33,14 +41,16 @@ def label(
     for name in POOLS_LABELLED:
         if not any(case.pool == name for case in pool):
             raise BadDataError(f"{cases}: the pool {name} is empty, there is nothing to label")
+    roles = roles_asked(pool, labels)
     with open_panel(recipe, panel, store) as asked:
-        said = asked.opinions([case.view() for case in pool], [case.specialty for case in pool])
+        said = asked.opinions([case.view() for case in pool], roles)
         stats, digest = asked.stats, asked.digest
     _require_readable(stats.no_opinion, len(pool), recipe)
     figures = {
         "schema": 1,
         "panel": digest,
         "cases": len(pool),
+        "off_role": sum(role != case.specialty for role, case in zip(roles, pool, strict=True)),
         "no_opinion": stats.no_opinion,
         **_accuracy(pool, said),
     }
@@ -56,6 +66,30 @@ def label(
         "request_seconds": stats.seconds,
     }
     return figures | cost
+
+
+def roles_asked(pool: Sequence[Case], labels: LabelRecipe) -> list[Specialty]:
+    """Return the specialty that the panel is asked in about each case of `pool`.
+
+    The gold one, or for about `labels.off_role_share` of the cases one of the others that occur in
+    `pool`, each as likely as the next. Both are a function of the seed and the case's id: a larger
+    share keeps the cases of a smaller one, and other cases change nobody's choice.
+
+    Raises `BadDataError` when another specialty is asked for and only one occurs.
+    """
+    there = sorted({case.specialty for case in pool})
+    if labels.off_role_share > 0 and len(there) < 2:
+        raise BadDataError(
+            f"label.off_role_share is {labels.off_role_share}, but all {len(pool)} cases are the"
+            f" {there[0]}'s: there is no other specialty to ask in; set it to 0"
+        )
+    roles: list[Specialty] = []
+    for case in pool:
+        draw = random.Random(f"{labels.seed}:{case.case_id}")  # of a text: the same everywhere
+        off = draw.random() < labels.off_role_share
+        others = [role for role in there if role != case.specialty]
+        roles.append(draw.choice(others) if off else case.specialty)
+    return roles
 
 
 def _accuracy(pool: list[Case], said: list[tuple[Opinion, ...]]) -> dict[str, Any]:

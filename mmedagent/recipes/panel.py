@@ -113,6 +113,19 @@ class PanelTrainingRecipe(BaseModel):
         return self
 
 
+class LabelRecipe(BaseModel):
+    """In which specialty the panel is asked about the cases that the doctors learn from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    off_role_share: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of these cases that the panel is asked about in another specialty than the gold one.
+    The paper's is 0. Above 0 the attending learns how far opinions can be trusted when triage
+    erred, as it does once it is deployed."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of which cases these are, and which specialty each is asked in."""
+
+
 class CurriculumRecipe(BaseModel):
     """How training cases are sorted into tiers: METHOD, section 'Curriculum (C-MARL)'."""
 

@@ -11,7 +11,12 @@ from mmedagent.recipes.data import DataRecipe, ValidationRecipe
 from mmedagent.recipes.evaluation import EvaluationRecipe
 from mmedagent.recipes.gate import GateRecipe
 from mmedagent.recipes.model import ModelRecipe
-from mmedagent.recipes.panel import CurriculumRecipe, PanelRecipe, PanelTrainingRecipe
+from mmedagent.recipes.panel import (
+    CurriculumRecipe,
+    LabelRecipe,
+    PanelRecipe,
+    PanelTrainingRecipe,
+)
 from mmedagent.recipes.serving import ServingRecipe
 from mmedagent.recipes.training import AttendingRecipe, TriageRecipe, WarmStartRecipe
 
@@ -45,6 +50,7 @@ class Recipe(BaseModel):
     model: ModelRecipe
     panel: PanelRecipe
     panel_training: PanelTrainingRecipe
+    label: LabelRecipe = LabelRecipe()
     curriculum: CurriculumRecipe
     warm_start: WarmStarts
     training: Training

@@ -107,6 +107,10 @@ def readers(path: tuple[str, ...]) -> set[str]:
         ("training.attending.seed", ATTENDING | AFTER_TRAINING),
         ("warm_start.attending.seed", {"warm-start-attending"} | ATTENDING | AFTER_TRAINING),
         ("evaluation.resamples", AFTER_TRAINING),
+        (
+            "label.off_role_share",
+            {"label", "curriculum", "warm-start-attending"} | ATTENDING | AFTER_TRAINING,
+        ),
         ("gate.margin", {"gate", "register", "deploy"}),
         ("serving.batch", set()),
     ],

@@ -14,7 +14,7 @@ from mmedagent.errors import PanelError
 from mmedagent.panel.client import PanelStats, open_panel
 from mmedagent.panel.label import label
 from mmedagent.panel.store import OpinionStore
-from mmedagent.recipes.panel import PanelRecipe, SpecialistRecipe
+from mmedagent.recipes.panel import LabelRecipe, PanelRecipe, SpecialistRecipe
 from tests.mmedagent.panel.conftest import case, cases_of_all_pools
 from tests.mmedagent.panel.faulty import Reply, completion, endpoint
 
@@ -161,5 +161,5 @@ def test_labelling_stops_when_most_replies_cannot_be_read(tmp_path: Path) -> Non
     store, out = tmp_path / "store", tmp_path / "out"
     unread = pytest.raises(PanelError, match="alder: 8 of 8 replies name no option")
     with endpoint(lambda _: completion("As a language model, I")) as faulty, unread:
-        label(tmp_path / "cases", None, recipe_for(faulty.url), store, out)
+        label(tmp_path / "cases", None, recipe_for(faulty.url), LabelRecipe(), store, out)
     assert not out.exists()
