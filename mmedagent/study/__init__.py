@@ -1,0 +1,1 @@
+"""The study that the paper did not run: rows, cells, statistics and their page."""
