@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mmedagent.recipes.scale import ScaleRecipe
+
 Stage = Literal["easy", "medium", "hard"]
 """The attending's three stages; a tier has the same name as the stage that brings it in."""
 STAGES: tuple[Stage, ...] = ("easy", "medium", "hard")
@@ -43,13 +45,13 @@ class WarmStartRecipe(BaseModel):
     style: Literal["compact", "full"] = "compact"
     permute_options: bool = False
     """Shuffle the options of each case instead of the canonical order of its kind."""
+    max_new_tokens: Annotated[int, Field(ge=1)] = 16
+    """Of the replies that say how high the Start stands."""
     seed: Annotated[int, Field(ge=0)] = 0
 
 
-class GrpoRecipe(BaseModel):
+class GrpoRecipe(ScaleRecipe):
     """What both doctors' reinforcement learning shares: METHOD, section 'Training'."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     prompts_per_step: Annotated[int, Field(ge=1)] = 16
     generations: Annotated[int, Field(ge=2)] = 8
@@ -66,12 +68,33 @@ class GrpoRecipe(BaseModel):
     max_new_tokens: Annotated[int, Field(ge=1)] = 12
     drop_groups_without_variance: bool = False
     """Leave groups whose rollouts all got the same reward out of the loss, KL and entropy too."""
+    patience_without_variance: Annotated[int, Field(ge=0)] = 20
+    """Stop after so many steps in a row without a group whose rewards differ; 0 never stops."""
     shuffle: bool = True
     style: Literal["compact", "full"] = "compact"
     permute_options: bool = False
     checkpoint_every: Annotated[int, Field(ge=1)] = 40
     """Optimiser steps between checkpoints."""
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def rows_per_process(self) -> int:
+        """Completions of one process in one step."""
+        return self.prompts_per_step * self.generations // self.processes
+
+    @model_validator(mode="after")
+    def _rows_divide(self) -> Self:
+        if self.prompts_per_step % self.processes:
+            raise ValueError(
+                f"prompts_per_step {self.prompts_per_step} over processes {self.processes} is no"
+                " whole number: a prompt's rollouts stay in one process"
+            )
+        if self.micro_batch and self.rows_per_process % self.micro_batch:
+            raise ValueError(
+                f"micro_batch {self.micro_batch} does not divide the {self.rows_per_process}"
+                " completions of a process's step (prompts_per_step x generations / processes)"
+            )
+        return self
 
 
 class TriageRecipe(GrpoRecipe):
@@ -163,5 +186,15 @@ class AttendingRecipe(GrpoRecipe):
             raise ValueError(
                 f"replay {self.replay} needs stages: plain and an order other than shuffled: "
                 "cumulative and shuffled stages train on the earlier tiers anyway"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adapters_can_be_switched_off(self) -> Self:
+        if self.lora and self.kl_reference != "stage":
+            raise ValueError(
+                f"kl_reference {self.kl_reference!r} with lora: the reference is the model with its"
+                " adapters switched off, which is what the stage began with; set"
+                " kl_reference=stage, or lora=null"
             )
         return self

@@ -22,6 +22,7 @@ from mmedagent.models.speed import speed_up
 from mmedagent.recipes.training import GrpoRecipe
 from mmedagent.training.checkpoints import AtomicCheckpoints, StopWithCheckpoint, last_checkpoint
 from mmedagent.training.curves import FILE, Progress, curve, curve_bytes
+from mmedagent.training.guards import StopWithoutVariance
 from mmedagent.training.interrupt import stop_requests
 from mmedagent.training.loss import DoctorTrainer
 from mmedagent.training.reward import Judge, reward_functions
@@ -66,7 +67,9 @@ def train(
 
     `work` keeps checkpoints: the same call after a kill goes on from the last one, to the same
     weights. Raises `BadDataError` without tasks, `InterruptedWithCheckpoint` when asked to stop,
-    and `MMedAgentError` when the loss is no number. Returns facts for the run's record.
+    and `MMedAgentError` when a reward, the loss or the gradient is no number (the batch's cases are
+    then listed in `work`) or when rewards have long had no variance. Returns facts for the run's
+    record.
     """
     if not tasks:
         raise BadDataError(f"{stage}: no cases to train on")
@@ -87,10 +90,15 @@ def train(
             reward_funcs=reward_functions([task.case for task in tasks], judge),
             train_dataset=_data_set(tasks, recipe, steps),
             processing_class=processor,
-            callbacks=[Progress(stage, work / FILE), StopWithCheckpoint(request)],
+            callbacks=[
+                Progress(stage, work / FILE),
+                StopWithCheckpoint(request),
+                StopWithoutVariance(stage, recipe.patience_without_variance),
+            ],
         )
         trainer.remove_callback(PrinterCallback)
         trainer.drop_groups_without_variance = recipe.drop_groups_without_variance
+        trainer.case_ids = [task.case.case_id for task in tasks]
         if trainer.ref_model is not None:
             speed_up(trainer.ref_model)
         checkpoint = last_checkpoint(work)

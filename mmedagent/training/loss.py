@@ -5,24 +5,28 @@ batch, so here both are columns (METHOD, section 'Curriculum'). The policy term 
 `loss_type="grpo"`: a mean over a completion's tokens, then over completions.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import gather_object
 from trl import GRPOTrainer
 
-from mmedagent.errors import MMedAgentError
+from mmedagent.training.guards import first_bad, stop_at_bad_number
 from mmedagent.training.packing import can_pack, packed_logits
 
 
 @dataclass(frozen=True)
 class Loss:
-    """The loss to minimise (a scalar with gradient) and its detached parts."""
+    """The loss to minimise (a scalar with gradient) and its detached parts, means over rows."""
 
     value: torch.Tensor
     kl: torch.Tensor
     entropy: torch.Tensor
     clipped_share: torch.Tensor
+    """Of the tokens whose ratio lies outside 1 +- clip."""
 
 
 def grpo_loss(
@@ -36,6 +40,8 @@ def grpo_loss(
     beta: torch.Tensor,
     weight: torch.Tensor,
     clip: float,
+    total: torch.Tensor | None = None,
+    correction: torch.Tensor | None = None,
 ) -> Loss:
     """Return - J for a batch: J_i = clipped policy term - beta_i KL_i + gamma_i H_i, averaged.
 
@@ -48,12 +54,18 @@ def grpo_loss(
         gamma, beta: float [rows], a row's entropy and KL coefficients.
         weight: float [rows], 0 leaves a row out of the loss and of its average.
         clip: epsilon of the clipped ratio.
+        total: float scalar, what the weighted sum of the rows is divided by; the sum of `weight`
+            unless these rows are a part of an optimiser step, whose total it then is.
+        correction: float [rows, tokens] or [rows, 1], factors of the policy term where another
+            engine sampled than the one trained (TRL's `importance_sampling_ratio`).
 
     KL is the k3 estimate exp(d) - d - 1 with d = log reference - log policy, never below zero.
     """
     ratio = torch.exp(log_probs - old_log_probs)
     advantage = advantages.unsqueeze(1)
     policy = torch.min(ratio * advantage, ratio.clamp(1 - clip, 1 + clip) * advantage)
+    if correction is not None:
+        policy = policy * correction
     difference = reference_log_probs - log_probs
     kl = torch.exp(difference) - difference - 1
     lengths = mask.sum(1).clamp(min=1)
@@ -66,8 +78,9 @@ def grpo_loss(
 
     objective = per_row(policy) - beta * per_row(kl) + gamma * per_row(entropies)
     clipped = ((ratio - 1).abs() > clip).float()
+    total = weight.sum() if total is None else total
     return Loss(
-        value=-over_rows(objective),
+        value=-(objective * weight).sum() / torch.where(total > 0, total, torch.ones_like(total)),
         kl=over_rows(per_row(kl.detach())),
         entropy=over_rows(per_row(entropies.detach())),
         clipped_share=over_rows(per_row(clipped)),
@@ -75,21 +88,64 @@ def grpo_loss(
 
 
 class DoctorTrainer(GRPOTrainer):
-    """`GRPOTrainer` whose rows carry `gamma` and `beta`, as columns of the data set."""
+    """`GRPOTrainer` whose rows carry `gamma` and `beta`, as columns of the data set.
+
+    A third column, `row`, is a case's place in `case_ids`.
+    """
 
     drop_groups_without_variance: bool = False
+    case_ids: Sequence[str] = ()
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        """Add the columns to what TRL made of the rollouts; they survive its shuffle."""
+        """Add the columns to what TRL made of the rollouts; they survive its shuffle.
+
+        `total_weight` is the sum of `weight` over all processes and over all micro-batches of the
+        rollouts. Dropped groups lie unevenly in those, so a mean over each micro-batch's own rows
+        would not be the mean over the step's.
+        """
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         advantages = output["advantages"]
         for name in ("gamma", "beta"):
             values = [float(row[name]) for row in inputs]
             output[name] = torch.tensor(values, dtype=advantages.dtype, device=advantages.device)
-        groups = advantages.view(-1, self.num_generations).abs().amax(dim=1)
-        varied = (groups > 0).to(advantages.dtype).repeat_interleave(self.num_generations)
-        output["weight"] = varied if self.drop_groups_without_variance else torch.ones_like(varied)
+        output["row"] = torch.tensor([row["row"] for row in inputs], device=advantages.device)
+        # Of all processes: one process's rows may begin or end inside a group.
+        weight = torch.ones_like(everywhere := self.accelerator.gather(advantages))
+        if self.drop_groups_without_variance:
+            weight = in_varied_groups(everywhere, self.num_generations).to(weight.dtype)
+        first = self.accelerator.process_index * len(inputs)
+        output["weight"] = weight[first : first + len(inputs)]
+        output["total_weight"] = weight.sum()
         return output
+
+    def _calculate_rewards(self, inputs: list[dict[str, Any]], *args: Any) -> torch.Tensor:
+        """Return TRL's rewards [rows of all processes, functions]; stops at one that is none."""
+        rewards: torch.Tensor = super()._calculate_rewards(inputs, *args)
+        if (bad := first_bad(rewards.flatten().tolist())) is not None:
+            places = (~rewards.isfinite()).any(1).nonzero().flatten().tolist()
+            rows = gather_object([row["row"] for row in inputs])
+            self._stop(
+                "a reward", bad, "the reward function is at fault", [rows[n] for n in places]
+            )
+        return rewards
+
+    def _get_grad_norm(self, model: torch.nn.Module, grad_norm: Any = None) -> Any:
+        """Return the norm of the gradient; stops before the weights would follow a bad one."""
+        norm = super()._get_grad_norm(model, grad_norm)
+        if norm is not None and (bad := first_bad([float(norm)])) is not None:
+            rows = [row for batch in self._buffered_inputs for row in batch["row"].tolist()]
+            self._stop("the gradient's norm", bad, _MEND, rows)
+        return norm
+
+    def _stop(self, what: str, value: float, mend: str, rows: Sequence[int]) -> None:
+        stop_at_bad_number(
+            what,
+            value,
+            mend,
+            step=self.state.global_step + 1,
+            cases=[self.case_ids[row] for row in rows],
+            work=Path(self.args.output_dir),
+        )
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -132,7 +188,8 @@ class DoctorTrainer(GRPOTrainer):
         return scores.gather(-1, tokens).squeeze(-1), entropies, None
 
     def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
-        """Return the batch's loss; raises `MMedAgentError` when it is no number."""
+        """Return a micro-batch's part of the step's loss; stops when it is no number."""
+        rows = inputs["row"]
         inputs = select_rows(inputs, _used_rows(inputs["weight"]))
         mask = inputs["completion_mask"]
         input_ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
@@ -157,24 +214,48 @@ class DoctorTrainer(GRPOTrainer):
             inputs["beta"],
             inputs["weight"],
             self.epsilon_low,
+            self._total(inputs["total_weight"]),
+            inputs.get("importance_sampling_ratio"),
         )
-        if not torch.isfinite(loss.value):
-            raise MMedAgentError(
-                f"step {self.state.global_step}: the loss is {loss.value.item()}; "
-                "lower learning_rate or max_grad_norm, or raise the KL coefficient"
-            )
+        if (bad := first_bad([loss.value.item()])) is not None:
+            self._stop("the loss", bad, _MEND, rows.tolist())
+        self._note(loss, inputs["weight"].sum())
+        return loss.value
+
+    def _total(self, total_weight: torch.Tensor) -> torch.Tensor:
+        """Return what this process divides a micro-batch's sum by.
+
+        Gradients are added up over micro-batches and averaged over processes. Rollouts may last
+        for more micro-batches than one optimiser step has, hence TRL's ratio of the two numbers.
+        """
+        share: float = self.current_gradient_accumulation_steps / self.args.steps_per_generation
+        return total_weight * (share / int(self.accelerator.num_processes))
+
+    def _note(self, loss: Loss, weight: torch.Tensor) -> None:
+        """Log means over the rows of all processes; nothing where no row weighs anything."""
+        parts = {"kl": loss.kl, "entropy": loss.entropy, "clipped_share": loss.clipped_share}
+        sums = torch.stack([*(part * weight for part in parts.values()), weight])
+        *means, weighed = self.accelerator.reduce(sums, reduction="sum").tolist()
         metrics = self._metrics["train" if self.model.training else "eval"]
-        metrics["kl"].append(loss.kl.item())
-        metrics["entropy"].append(loss.entropy.item())
-        metrics["clipped_share"].append(loss.clipped_share.item())
-        scaled: torch.Tensor = loss.value / self.current_gradient_accumulation_steps
-        return scaled
+        for name, value in zip(parts, means, strict=True):
+            if weighed:
+                metrics[name].append(value / weighed)
 
 
+_MEND = "lower learning_rate or max_grad_norm, or raise the KL coefficient"
 WHOLE_LOGITS = 2**26
 """Most logits of a batch that are held at once: 256 MiB in float32."""
 _MODEL_INPUTS = ("pixel_values", "image_grid_thw", "mm_token_type_ids")
 _FORWARD = ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids")
+
+
+def in_varied_groups(advantages: torch.Tensor, group: int) -> torch.Tensor:
+    """Return bool [rows]: whether a row's group of `group` rows had any variance of rewards.
+
+    `advantages` [rows] is exactly zero throughout a group whose rewards were all equal.
+    """
+    varied = advantages.view(-1, group).abs().amax(dim=1) > 0
+    return varied.repeat_interleave(group)
 
 
 def _used_rows(weight: torch.Tensor) -> torch.Tensor:

@@ -127,7 +127,7 @@ def test_a_loss_that_is_no_number_stops(run, monkeypatch):
         return made
 
     monkeypatch.setattr(loss, "grpo_loss", nothing)
-    with pytest.raises(MMedAgentError, match="step 0: the loss is nan"):
+    with pytest.raises(MMedAgentError, match="step 1: the loss is nan"):
         run("nan")
 
 
