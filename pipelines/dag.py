@@ -99,6 +99,8 @@ TASKS: tuple[Task, ...] = (
         inputs=(
             "ingest",
             "triage-rl",
+            "attending-easy",
+            "attending-medium",
             "attending-hard",
             "warm-start-triage",
             "warm-start-attending",

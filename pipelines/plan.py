@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mmedagent.digests import digest_value
+from mmedagent.errors import UsageError
+from mmedagent.recipes.evaluation import OF_THEIR_OWN
 from mmedagent.recipes.schema import Recipe
 from mmedagent.stepplan import StepPlan
 from pipelines.code_digest import code_digest
@@ -69,8 +71,10 @@ def make_plan(
             judged against: a rerun of what made the champion keeps its verdict.
 
     Raises:
-        UsageError: a source or the lock file is missing.
+        UsageError: a source or the lock file is missing, or the recipe asks for a baseline that no
+            task of a run trains.
     """
+    _require_trained(recipe)
     codes = {name: code_digest(root, name) for name in {task.component for task in TASKS}}
     values = recipe.model_dump(mode="json")
     known = {"data": versions.data, "base": versions.base, "panel": versions.panel}
@@ -82,6 +86,15 @@ def make_plan(
             known["champion"] = judged_against(known["challenger"])
         plans[task.name] = _plan_task(task, values, known, plans, codes[task.component])
     return Plan(recipe, versions, known["champion"], known["challenger"], plans)
+
+
+def _require_trained(recipe: Recipe) -> None:
+    untrained = [name for name in recipe.evaluation.baselines if name in OF_THEIR_OWN]
+    if untrained:
+        raise UsageError(
+            f"evaluation.baselines: no task of a run trains {', '.join(untrained)}. `mmedagent"
+            " study` measures them; leave them out here"
+        )
 
 
 def _plan_task(

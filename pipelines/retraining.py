@@ -132,6 +132,8 @@ def retraining(
                 attending=stages["hard"],
                 start_triage=start_triage,
                 start_attending=start_attending,
+                easy=stages["easy"],
+                medium=stages["medium"],
             ),
         ).outputs["evaluation"]
         verdict = _named("gate", gate_step(plan=gate, evaluation=evaluation)).outputs["verdict"]

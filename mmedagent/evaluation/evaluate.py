@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -65,6 +66,7 @@ def evaluate(
     panel_recipe: PanelRecipe,
     out: Path,
     work: Path,
+    models: Mapping[str, Path] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Measure `systems` on `recipe.pool` and write `predictions.parquet` and `metrics.json`.
 
@@ -76,6 +78,7 @@ def evaluate(
         recipe, panel_recipe: sections of the run's recipe.
         out: output folder, published when whole.
         work: private folder; a system that is there for the same inputs is not run again.
+        models: model folders of the recipe's baselines that are models of their own, by name.
 
     Returns `{"predictions_digest", "cases", "challenger", "panel_majority", "triage"}`.
     Raises `UsageError` without challenger or start, `BadDataError` when a pool is empty.

@@ -1,5 +1,6 @@
 """From a planned task to `evaluate`: which pairs are compared, and where they lie."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ from mmedagent.workdir import Step, work_folder
 
 
 def evaluate_step(
-    step: Step, cases: str, challenger: tuple[str, str], start: tuple[str, str]
+    step: Step,
+    cases: str,
+    challenger: tuple[str, str],
+    start: tuple[str, str],
+    models: Mapping[str, str],
 ) -> dict[str, Any]:
     """Measure the pairs that the plan names.
 
@@ -24,6 +29,7 @@ def evaluate_step(
         cases: data folder.
         challenger: the trained pair, triage first.
         start: the warm-started pair, triage first.
+        models: model folders of baselines that are models of their own, by name.
 
     Raises:
         BrokenEvidenceError: the champion is not registered, or its weights are not whole.
@@ -43,6 +49,7 @@ def evaluate_step(
         step.recipe("panel", PanelRecipe),
         step.out,
         step.work,
+        {name: Path(folder) for name, folder in models.items()},
     )
 
 

@@ -1,14 +1,45 @@
 """How a pair of doctors is measured."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mmedagent.cases.case import Pool
+from mmedagent.cases.case import SPECIALTIES, Pool, Specialty
 from mmedagent.consultation.prompts import Style
 
 Cluster = Literal["image", "subject"]
 """What one bootstrap draw takes whole: all questions on an image, or all on a subject."""
+
+Baseline = Literal[
+    "no_attending_rl",
+    "easy_only",
+    "easy_and_medium",
+    "without_c_marl",
+    "without_specialists",
+    "supervised_with_opinions",
+    "supervised_without_opinions",
+    "self_vote",
+    "challenger_vote",
+    "random_specialty",
+    "all_specialties",
+    "gold_specialty",
+    "triage_classifier",
+    "supervised_triage",
+]
+"""What the challenger is compared with beside the Start, the champion and the panel, by name; each
+is described in docs/evaluation.md."""
+OF_A_RUN: frozenset[Baseline] = frozenset({"easy_only", "easy_and_medium"})
+"""Models of their own that every run trains on its way."""
+OF_THEIR_OWN: frozenset[Baseline] = frozenset(
+    {
+        "without_c_marl",
+        "supervised_with_opinions",
+        "supervised_without_opinions",
+        "triage_classifier",
+        "supervised_triage",
+    }
+)
+"""Models of their own that no run trains: the study does, or whoever calls their trainer."""
 
 
 class EvaluationRecipe(BaseModel):
@@ -35,6 +66,13 @@ class EvaluationRecipe(BaseModel):
     """Ask the challenger with each image replaced by one constant grey image."""
     options_permuted: bool = True
     """Ask the challenger with each case's options in another order."""
+    baselines: tuple[Baseline, ...] = ()
+    """Which further systems are measured. One that is a model of its own needs that model's
+    folder; of those, a run has `easy_only` and `easy_and_medium`."""
+    votes: Annotated[int, Field(ge=1)] = 8
+    """Sampled decisions a case in `self_vote` and `challenger_vote`."""
+    all_roles: Annotated[tuple[Specialty, ...], Field(min_length=1)] = SPECIALTIES
+    """As whom `all_specialties` asks the panel; each is one call more to every specialist."""
     role_effect: bool = True
     """Ask the panel on the selection pool under the right role and under a wrong one."""
     cluster: Cluster = "image"
@@ -42,3 +80,11 @@ class EvaluationRecipe(BaseModel):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     bar_images: Annotated[int, Field(ge=1)] = 20
     """A specialty with fewer images than this is reported with its interval and carries no bar."""
+
+    @model_validator(mode="after")
+    def _nothing_twice(self) -> Self:
+        for name, listed in (("baselines", self.baselines), ("all_roles", self.all_roles)):
+            twice = sorted({entry for entry in listed if listed.count(entry) > 1})
+            if twice:
+                raise ValueError(f"{name}: {', '.join(twice)} is listed twice")
+        return self

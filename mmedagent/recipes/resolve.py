@@ -21,7 +21,7 @@ from mmedagent.recipes.schema import Recipe
 def resolve(name: str, overrides: Sequence[str] = ()) -> Recipe:
     """Return the recipe called `name` with `overrides` (`path.to.field=value`) applied.
 
-    A value is read as YAML: `20`, `3e-4`, `true`, `[easy, hard]`, `null`.
+    A value is read as YAML: `20`, `3e-4`, `true`, `[easy, hard]`, `null`, `{rank: 8}`.
 
     Raises:
         UsageError: an unknown recipe or field, or a value that the field does not allow.
@@ -56,12 +56,14 @@ def _apply(values: dict[str, Any], override: str) -> None:
         elif key not in section:
             raise UsageError(_unknown_field(trail, key, section))
         if depth == len(keys) - 1:
-            if isinstance(section[key], dict):
+            value = _read(text, path)
+            # A section as a whole may be set to null (where that is allowed) or to a mapping.
+            if isinstance(section[key], dict) and not isinstance(value, dict | None):
                 raise UsageError(
                     f"--set {path}: this is a section; set one of its fields: "
                     + ", ".join(f"{path}.{name}" for name in section[key])
                 )
-            section[key] = _read(text, path)
+            section[key] = value
         else:
             section = section[key]
 
@@ -100,8 +102,8 @@ def _explain(error: ValidationError) -> str:
     for problem in error.errors(include_url=False):
         path = ".".join(str(part) for part in problem["loc"]) or "the recipe"
         got = problem.get("input")
-        line = f"{path}: {problem['msg']}"
-        if path != "the recipe":
+        line = f"{path}: {problem['msg'].removeprefix('Value error, ')}"
+        if not isinstance(got, dict):
             line += f"; got {got!r}"
         choices = _choices(problem["loc"])
         if choices:
@@ -115,6 +117,8 @@ def _choices(loc: tuple[int | str, ...]) -> tuple[Any, ...]:
     """Return the literal values that the field at `loc` allows, if it is of that kind."""
     annotation: Any = Recipe
     for part in loc:
+        if isinstance(part, int):
+            continue  # an entry of a list: `_literals` looks at what entries may be
         fields = _fields(annotation)
         if fields is None or part not in fields:
             return ()
@@ -132,6 +136,6 @@ def _literals(annotation: Any) -> tuple[Any, ...]:
     origin = typing.get_origin(annotation)
     if origin is typing.Literal:
         return typing.get_args(annotation)
-    if origin in (typing.Union, types.UnionType, typing.Annotated):
+    if origin in (typing.Union, types.UnionType, typing.Annotated, tuple, list):
         return tuple(v for part in typing.get_args(annotation) for v in _literals(part))
     return ()

@@ -239,3 +239,11 @@ def test_what_cannot_be_digested_is_said(tmp_path: Path) -> None:
     (tmp_path / "components/one/component.py").write_text("def f(:\n")
     with pytest.raises(UsageError, match="component.py:1"):
         code_digest(tmp_path, "one")
+
+
+def test_a_baseline_that_no_task_trains_is_refused_before_the_run(bare: Path) -> None:
+    asked = {"baselines": ["easy_only", "supervised_with_opinions"]}
+    values = RECIPE.model_dump()
+    recipe = Recipe.model_validate({**values, "evaluation": {**values["evaluation"], **asked}})
+    with pytest.raises(UsageError, match="trains supervised_with_opinions"):
+        plan(bare, recipe)

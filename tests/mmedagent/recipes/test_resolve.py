@@ -32,6 +32,11 @@ def test_a_number_without_a_point_is_a_number() -> None:
         ("training.triage.steps", ["path.to.field=value"]),
         ("model.style=compacted", ["model.style", "'compact', 'full'", "Did you mean 'compact'?"]),
         ("evaluation.pool=[", ["evaluation.pool", "YAML"]),
+        (
+            "evaluation.baselines=[self_vote, easy_onyl]",
+            ["evaluation.baselines.1", "'easy_onyl'", "Did you mean 'easy_only'?"],
+        ),
+        ("evaluation.baselines=[self_vote, self_vote]", ["self_vote is listed twice"]),
     ],
 )
 def test_a_wrong_override_names_the_field_what_was_allowed_and_the_nearest(
