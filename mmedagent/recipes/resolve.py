@@ -41,6 +41,11 @@ def resolve(name: str, overrides: Sequence[str] = ()) -> Recipe:
         raise UsageError(_explain(error)) from None
 
 
+def spell_out(recipe: Recipe) -> str:
+    """Return `recipe` as YAML, every field with its value, in the order of the schema."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, width=100)
+
+
 def _apply(values: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
     if not equals or not path:

@@ -65,7 +65,7 @@ def warm_start(
         [_prompt(agent, case, said, recipe) for case, said in probe],
         [case for case, _ in probe],
         judge,
-        max_new_tokens=16,
+        max_new_tokens=recipe.max_new_tokens,
         seed=recipe.seed,
     )
     _warn(agent, height)
