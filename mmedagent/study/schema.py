@@ -83,7 +83,7 @@ class Study(_File):
     settings: dict[str, Any]
     """The recipe's sections that decide a cell, spelt out."""
     recipe_digest: str
-    """Over `settings`."""
+    """Over `settings` and `quick`."""
     data_digest: str
     panel_digest: str
     base_digest: str
