@@ -1,81 +1,230 @@
-"""Checkpoints of a `Trainer`: published whole, found again, written when asked to stop."""
+"""Checkpoints of a `Trainer`: safetensors and JSON, published whole, verified, found again."""
 
 import os
-import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+from accelerate.utils import broadcast_object_list
+from safetensors.torch import load_file, save_file
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from mmedagent.atomic import new_folder
-from mmedagent.models.load import load_model
+from mmedagent.errors import MMedAgentError
+from mmedagent.training.checkpoint_folder import (
+    last_checkpoint,
+    new_checkpoint,
+    read_checkpoint,
+    remove_leftovers,
+)
 from mmedagent.training.interrupt import StopRequest
+from mmedagent.training.randomness import random_states, set_random_states
+from mmedagent.training.tensor_files import load_state, save_state
 
-_PREFIX = "checkpoint-"
+__all__ = ["AtomicCheckpoints", "StopWithCheckpoint", "last_checkpoint"]
 
-
-def last_checkpoint(work: Path) -> Path | None:
-    """Return the newest whole checkpoint in `work`, or None.
-
-    A folder gets its final name only when everything in it is on disk, so a name is enough.
-    """
-    steps = [
-        int(path.name.removeprefix(_PREFIX))
-        for path in work.glob(f"{_PREFIX}*")
-        if path.name.removeprefix(_PREFIX).isdigit()
-    ]
-    return work / f"{_PREFIX}{max(steps)}" if steps else None
+_WEIGHTS = "weights.safetensors"
 
 
 class AtomicCheckpoints(Trainer):
-    """A `Trainer` whose checkpoints appear whole or not at all; only the newest is kept.
+    """A `GRPOTrainer` whose checkpoints appear whole or not at all; only the newest is kept.
 
-    What is in one: weights (safetensors), and the optimiser's, scheduler's and random states in
-    torch's format, which the `Trainer` reads back with `weights_only`, so no pickle is executed.
+    What is in one: the trained weights (frozen ones come from the start again), the states of
+    optimiser, scheduler, gradient scaler and random generators, `trainer_state.json` with the
+    curve, and the manifest. One process and data parallel ones write and read all of it without
+    pickle. Where optimiser and weights are partitioned (DeepSpeed, FSDP) those two are left to the
+    library that partitioned them.
+
+    Put it before the trainer class among the bases, and set `fingerprint` before `train`.
     """
 
+    fingerprint: dict[str, Any]
+    """What this training is: a checkpoint of another one is refused."""
+    stage: str = ""
+    _staging: Path | None = None
+
+    @property
+    def partitioned(self) -> bool:
+        """Whether another library holds the optimiser's state, and reads and writes it."""
+        return bool(self.is_deepspeed_enabled or self.is_fsdp_enabled)
+
+    def train(self, resume_from_checkpoint: Any = None, *rest: Any, **options: Any) -> Any:
+        """Train, from the checkpoint folder `resume_from_checkpoint` if one is given.
+
+        Raises `BrokenEvidenceError` when that is damaged or of another training.
+        """
+        if self.is_world_process_zero():
+            remove_leftovers(Path(self.args.output_dir))
+        if resume_from_checkpoint:
+            read_checkpoint(Path(resume_from_checkpoint), self.fingerprint)
+        return super().train(resume_from_checkpoint, *rest, **options)
+
+    # Writing.
+
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        work = Path(self.args.output_dir)
-        name = f"{_PREFIX}{self.state.global_step}"
-        with new_folder(work / name) as aside:
+        if self._waiting_rollouts():
+            raise MMedAgentError(
+                f"step {self.state.global_step}: rollouts wait to be trained on, which a checkpoint"
+                " cannot hold; `StopWithCheckpoint` must be among the callbacks"
+            )
+        with self._one_folder() as aside:
             self._staging = aside
             try:
                 super()._save_checkpoint(model, trial)
             finally:
-                del self._staging
-            whole = aside / name
-            for entry in whole.iterdir():
-                entry.rename(aside / entry.name)
-            whole.rmdir()
-        for old in work.glob(f"{_PREFIX}*"):
-            if old.name != name:
-                shutil.rmtree(old, ignore_errors=True)
+                self._staging = None
+            self.accelerator.wait_for_everyone()
+            if self.is_world_process_zero():
+                whole = aside / f"checkpoint-{self.state.global_step}"
+                for entry in whole.iterdir():
+                    entry.rename(aside / entry.name)
+                whole.rmdir()
+        self.accelerator.wait_for_everyone()
 
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        """Read weights back by the model's own loader.
+    def _waiting_rollouts(self) -> bool:
+        micro_batches = getattr(self, "_step", 0)  # that TRL has taken from its buffer
+        done = self.state.global_step >= self.state.max_steps
+        return not done and micro_batches % _period(self.args) != 0
 
-        `Trainer`'s matches names as they are in the file, which for Qwen2.5-VL are the hub's and
-        not the module's: it warns about every key and goes on with the weights it began with.
-        """
-        target = self.model if model is None else model
-        saved = load_model(Path(resume_from_checkpoint), dtype=str(target.dtype).split(".")[-1])
-        target.load_state_dict(saved.state_dict())
+    @contextmanager
+    def _one_folder(self) -> Iterator[Path]:
+        """Yield the folder aside that all processes write into; the first one publishes it."""
+        if not self.is_world_process_zero():
+            yield Path(broadcast_object_list([None])[0])
+            return
+        step = self.state.global_step
+        batches = step * self.args.gradient_accumulation_steps
+        facts = {"stage": self.stage, "sampler": {"batches": batches}}
+        with new_checkpoint(Path(self.args.output_dir), step, self.fingerprint, **facts) as aside:
+            broadcast_object_list([os.fspath(aside)])
+            yield aside
 
     def _get_output_dir(self, trial: Any) -> str:
-        staging: Path | None = getattr(self, "_staging", None)
-        return os.fspath(staging or self.args.output_dir)
+        return os.fspath(self._staging or self.args.output_dir)
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """Write nothing: TRL would put a page beside each checkpoint."""
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        if self._staging is None or self.partitioned:
+            super()._save(output_dir, state_dict)
+            Path(output_dir or self.args.output_dir, "training_args.bin").unlink()  # a pickle
+            return
+        folder = Path(output_dir or self._staging)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(_trained(self._module), folder / _WEIGHTS)
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        if self.partitioned:
+            super()._save_optimizer_and_scheduler(output_dir)
+        elif self.args.should_save:
+            save_state(Path(output_dir), "optimizer", self.optimizer.state_dict())
+            save_state(Path(output_dir), "scheduler", self.lr_scheduler.state_dict())
+
+    def _save_scaler(self, output_dir: str) -> None:
+        scaler = getattr(self.accelerator, "scaler", None)
+        if scaler is not None and self.args.should_save:
+            save_state(Path(output_dir), "scaler", scaler.state_dict())
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        Path(output_dir).mkdir(parents=True, exist_ok=True)
+        save_state(Path(output_dir), f"random-{self.args.process_index}", random_states())
+
+    # Reading.
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Read the trained weights back under the module's own names.
+
+        `Trainer` matches names as `save_pretrained` writes them, which for Qwen2.5-VL are the
+        hub's and not the module's: it warns about every key and goes on with the weights it began
+        with.
+        """
+        if self.partitioned:
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        saved = load_file(Path(resume_from_checkpoint) / _WEIGHTS)
+        trained = _trained(self._module)
+        if saved.keys() != trained.keys():
+            raise MMedAgentError(
+                f"{Path(resume_from_checkpoint) / _WEIGHTS}: other tensors than this model trains,"
+                f" such as {sorted(saved.keys() ^ trained.keys())[0]}"
+            )
+        for name, value in trained.items():
+            value.copy_(saved[name])  # in place: these are the module's own tensors
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if self.partitioned:
+            super()._load_optimizer_and_scheduler(checkpoint)
+        elif checkpoint is not None:
+            self.optimizer.load_state_dict(load_state(Path(checkpoint), "optimizer"))
+            self.lr_scheduler.load_state_dict(load_state(Path(checkpoint), "scheduler"))
+
+    def _load_scaler(self, checkpoint: str | None) -> None:
+        scaler = getattr(self.accelerator, "scaler", None)
+        if scaler is not None and checkpoint is not None:
+            scaler.load_state_dict(load_state(Path(checkpoint), "scaler"))
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            name = f"random-{self.args.process_index}"
+            set_random_states(load_state(Path(checkpoint), name))
+
+    @property
+    def _module(self) -> torch.nn.Module:
+        module: torch.nn.Module = self.accelerator.unwrap_model(self.model)
+        return module
+
+
+def _trained(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return what training changes: parameters that are not frozen, and kept buffers."""
+    kept = model.state_dict(keep_vars=True)
+    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    buffers = {name: b for name, b in model.named_buffers() if name in kept}
+    return {name: value.detach() for name, value in (parameters | buffers).items()}
+
+
+def at_rollout_boundary(args: TrainingArguments, state: TrainerState) -> bool:
+    """Whether all rollouts so far have been trained on, or none will be any more.
+
+    Rollouts are made for `steps_per_generation * num_iterations` micro-batches at once. Between
+    those, the buffer of rollouts is part of the training's state, and no checkpoint holds it.
+    """
+    batches = state.global_step * args.gradient_accumulation_steps
+    return bool(batches % _period(args) == 0 or state.global_step >= state.max_steps)
+
+
+def _period(args: TrainingArguments) -> int:
+    """Micro-batches that TRL makes rollouts for at once."""
+    return int(getattr(args, "steps_per_generation", 1) * getattr(args, "num_iterations", 1))
 
 
 class StopWithCheckpoint(TrainerCallback):
-    """Ends training after the current step, with a checkpoint, once that was asked for."""
+    """Lets checkpoints be written at rollout boundaries only, and ends training when asked to.
+
+    What falls due in between, a checkpoint or the end, waits for the next boundary.
+    """
 
     def __init__(self, request: StopRequest) -> None:
         self._request = request
+        self._due = False
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        """Turn the request into the trainer's own."""
-        if self._request.asked:
-            control.should_save = True
-            control.should_training_stop = True
+        """Turn the request into the trainer's own, and put off a save that comes too early."""
+        asked = _anywhere(self._request.asked)
+        self._due |= control.should_save or asked
+        control.should_save = self._due and at_rollout_boundary(args, state)
+        if control.should_save:
+            self._due = False
+            control.should_training_stop |= asked
+
+
+def _anywhere(asked: bool) -> bool:
+    """Whether any process was asked: all must end after the same step, or the others hang."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return asked
+    votes: list[Any] = [None] * torch.distributed.get_world_size()
+    torch.distributed.all_gather_object(votes, asked)
+    return any(votes)

@@ -14,6 +14,7 @@ from trl import GRPOConfig
 
 from mmedagent.cases.case import Case
 from mmedagent.consultation.doctor import Prompt
+from mmedagent.digests import digest_folder
 from mmedagent.errors import BadDataError
 from mmedagent.models.images import open_image
 from mmedagent.models.load import load_model, load_processor
@@ -22,6 +23,7 @@ from mmedagent.models.speed import speed_up
 from mmedagent.recipes.training import GrpoRecipe
 from mmedagent.training.checkpoints import AtomicCheckpoints, StopWithCheckpoint, last_checkpoint
 from mmedagent.training.curves import FILE, Progress, curve, curve_bytes
+from mmedagent.training.fingerprint import architecture, data_digest
 from mmedagent.training.guards import StopWithoutVariance
 from mmedagent.training.interrupt import stop_requests
 from mmedagent.training.loss import DoctorTrainer
@@ -101,6 +103,18 @@ def train(
         trainer.case_ids = [task.case.case_id for task in tasks]
         if trainer.ref_model is not None:
             speed_up(trainer.ref_model)
+        trainer.stage = stage
+        trainer.fingerprint = {
+            "stage": stage,
+            "steps": steps,
+            "processes": trainer.args.world_size,
+            "architecture": architecture(trainer.model),
+            "start": digest_folder(start),
+            "reference": digest_folder(reference or start),
+            "recipe": recipe.model_dump(mode="json", exclude={"checkpoint_every"}),
+            "tasks": data_digest(tasks),
+            "order": data_digest(trainer.train_dataset.with_format(None)["row"]),
+        }
         checkpoint = last_checkpoint(work)
         trainer.train(resume_from_checkpoint=os.fspath(checkpoint) if checkpoint else None)
         if trainer.state.global_step < steps:
