@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,6 +27,48 @@ class Sampling(BaseModel):
     top_p: float = Field(default=1.0, gt=0.0, le=1.0)
     max_new_tokens: int = Field(default=24, ge=1)
     seed: int = 0
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a doctor or a panel has spent on its replies so far."""
+
+    replies: int = 0
+    prompt_tokens: int = 0
+    """Images' tokens among them, padding not."""
+    completion_tokens: int = 0
+    """The end token among them, padding not."""
+    seconds: float = 0.0
+    """A doctor's: spent replying. A panel's: summed over its replies, each as long as it took when
+    it was asked, which the opinion store remembers."""
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Return the sum, field by field."""
+        return Usage(
+            self.replies + other.replies,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.seconds + other.seconds,
+        )
+
+    def __sub__(self, other: "Usage") -> "Usage":
+        """Return what was spent since `other`."""
+        return Usage(
+            self.replies - other.replies,
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+            self.seconds - other.seconds,
+        )
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """A doctor or a panel that counts what it spends."""
+
+    @property
+    def usage(self) -> Usage:
+        """What it has spent so far."""
+        ...
 
 
 class Doctor(Protocol):

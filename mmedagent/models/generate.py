@@ -1,5 +1,6 @@
 """`LocalDoctor`: a model in this process that replies to prompts."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
@@ -14,7 +15,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from mmedagent.consultation.doctor import Prompt, Sampling
+from mmedagent.consultation.doctor import Prompt, Sampling, Usage
 from mmedagent.models.inputs import encode
 from mmedagent.models.load import load_model, load_processor
 from mmedagent.models.processor import ImageOnlyProcessor
@@ -63,6 +64,12 @@ class LocalDoctor:
         self._processor = processor
         self._batch_size = batch_size
         self._lock = Lock()
+        self._usage = Usage()
+
+    @property
+    def usage(self) -> Usage:
+        """What all replies so far took."""
+        return self._usage
 
     def reply(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[str]:
         """Return one reply to each prompt, in order; reply tags kept, special tokens dropped."""
@@ -75,6 +82,7 @@ class LocalDoctor:
 
     def _reply_batch(self, prompts: Sequence[Prompt], sampling: Sampling, first: int) -> list[str]:
         model = self._model
+        started = time.perf_counter()
         was_training = model.training
         model.eval()
         inputs = encode(self._processor, prompts).to(model.device)
@@ -93,6 +101,13 @@ class LocalDoctor:
         model.train(was_training)
         completions = tokens[:, inputs["input_ids"].shape[1] :]
         texts: list[str] = self._processor.batch_decode(completions, skip_special_tokens=True)
+        padding = self._processor.tokenizer.pad_token_id
+        self._usage += Usage(
+            replies=len(prompts),
+            prompt_tokens=int(inputs["attention_mask"].sum()),
+            completion_tokens=int((completions != padding).sum()),
+            seconds=time.perf_counter() - started,
+        )
         return texts
 
 

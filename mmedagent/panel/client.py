@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from mmedagent.cases.case import Opinion, Question, Specialty
+from mmedagent.consultation.doctor import Usage
 from mmedagent.consultation.parsing import match_option, parse_reply
 from mmedagent.digests import digest_value
 from mmedagent.errors import PanelError, UsageError
@@ -44,6 +45,8 @@ class PanelStats:
     completion_tokens: int = 0
     seconds: float = 0.0
     """Sum over the requests asked of the seconds each took."""
+    given: Usage = Usage()
+    """Of all opinions given, those from the store with what they took when they were asked."""
 
     @property
     def from_store(self) -> int:
@@ -112,10 +115,18 @@ class EndpointPanel:
         ]
         with self._counting:
             self.stats.opinions += sum(len(said) for said in given)
+            for r in requests:
+                for member in self._members:
+                    self.stats.given += _usage(replies[r.digest, member.name])
             for said in given:
                 for opinion in said:
                     self.stats.no_opinion[opinion.specialist] += opinion.letter is None
         return given
+
+    @property
+    def usage(self) -> Usage:
+        """What all opinions given so far took, whenever they were asked."""
+        return self.stats.given
 
     def close(self) -> None:
         """Close all connections; the panel cannot be asked any more."""
@@ -307,6 +318,10 @@ def _opinion(request: Request, member: Member, stored: StoredReply) -> Opinion:
         reasoning=reply.reasoning,
         raw=stored.raw,
     )
+
+
+def _usage(stored: StoredReply) -> Usage:
+    return Usage(1, stored.prompt_tokens, stored.completion_tokens, stored.seconds)
 
 
 def _panel_digest(members: Sequence[Member], recipe: PanelRecipe) -> str:

@@ -74,3 +74,24 @@ def test_gumbel_noise_draws_from_the_softmax():
     drawn = Counter(noise(torch.empty(0), scores.repeat(4000, 1)).argmax(1).tolist())
     for token, share in enumerate(torch.softmax(scores, 0).tolist()):
         assert drawn[token] / 4000 == pytest.approx(share, abs=0.03)
+
+
+def test_usage_counts_tokens_and_not_padding(parts, prompts):
+    _, processor = parts
+    whole, alone = LocalDoctor.of(*parts), LocalDoctor.of(*parts, batch_size=1)
+    sampling = Sampling(max_new_tokens=10)
+    replies = whole.reply(prompts, sampling)
+    alone.reply(prompts, sampling)
+    counted = (whole.usage.replies, whole.usage.prompt_tokens, whole.usage.completion_tokens)
+    assert counted == (
+        alone.usage.replies,
+        alone.usage.prompt_tokens,
+        alone.usage.completion_tokens,
+    )
+    assert whole.usage.replies == len(prompts) and whole.usage.seconds > 0
+    written = sum(len(ids) for ids in processor.tokenizer(replies)["input_ids"])
+    # A reply that ended before the limit has its end token beside what is written.
+    assert written <= whole.usage.completion_tokens <= written + len(prompts)
+    before = whole.usage
+    whole.reply(prompts[:1], sampling)
+    assert (whole.usage - before).replies == 1

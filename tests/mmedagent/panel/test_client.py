@@ -37,12 +37,15 @@ def test_each_specialist_gives_one_opinion_and_a_rerun_asks_nothing(
         assert sum(panel.stats.no_opinion.values()) == sum(
             opinion.letter is None for said in first for opinion in said
         )
+        asked = panel.usage
+        assert (asked.replies, asked.prompt_tokens) == (30, panel.stats.prompt_tokens)
     assert requests_served(served) == before + 30
     assert [[o.specialist for o in said] for said in first] == [list(NAMES)] * 10
     assert [said[0].role for said in first] == roles
     with open_panel(recipe_for(served), store=tmp_path) as panel:
         assert panel.opinions(questions, roles) == first
         assert (panel.stats.asked, panel.stats.from_store) == (0, 30)
+        assert panel.usage == asked, "what it took when it was asked"
     assert requests_served(served) == before + 30
 
 
