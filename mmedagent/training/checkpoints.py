@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from accelerate.utils import broadcast_object_list
-from safetensors.torch import load_file, save_file
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from mmedagent.errors import MMedAgentError
@@ -20,11 +19,9 @@ from mmedagent.training.checkpoint_folder import (
 )
 from mmedagent.training.interrupt import StopRequest
 from mmedagent.training.randomness import random_states, set_random_states
-from mmedagent.training.tensor_files import load_state, save_state
+from mmedagent.training.tensor_files import load_state, load_weights, save_state, save_weights
 
 __all__ = ["AtomicCheckpoints", "StopWithCheckpoint", "last_checkpoint"]
-
-_WEIGHTS = "weights.safetensors"
 
 
 class AtomicCheckpoints(Trainer):
@@ -113,7 +110,7 @@ class AtomicCheckpoints(Trainer):
             return
         folder = Path(output_dir or self._staging)
         folder.mkdir(parents=True, exist_ok=True)
-        save_file(_trained(self._module), folder / _WEIGHTS)
+        save_weights(folder, self._module)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         if self.partitioned:
@@ -143,15 +140,7 @@ class AtomicCheckpoints(Trainer):
         if self.partitioned:
             super()._load_from_checkpoint(resume_from_checkpoint, model)
             return
-        saved = load_file(Path(resume_from_checkpoint) / _WEIGHTS)
-        trained = _trained(self._module)
-        if saved.keys() != trained.keys():
-            raise MMedAgentError(
-                f"{Path(resume_from_checkpoint) / _WEIGHTS}: other tensors than this model trains,"
-                f" such as {sorted(saved.keys() ^ trained.keys())[0]}"
-            )
-        for name, value in trained.items():
-            value.copy_(saved[name])  # in place: these are the module's own tensors
+        load_weights(Path(resume_from_checkpoint), self._module)
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if self.partitioned:
@@ -174,14 +163,6 @@ class AtomicCheckpoints(Trainer):
     def _module(self) -> torch.nn.Module:
         module: torch.nn.Module = self.accelerator.unwrap_model(self.model)
         return module
-
-
-def _trained(model: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Return what training changes: parameters that are not frozen, and kept buffers."""
-    kept = model.state_dict(keep_vars=True)
-    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    buffers = {name: b for name, b in model.named_buffers() if name in kept}
-    return {name: value.detach() for name, value in (parameters | buffers).items()}
 
 
 def at_rollout_boundary(args: TrainingArguments, state: TrainerState) -> bool:

@@ -34,7 +34,7 @@ def weights_digest(model: torch.nn.Module) -> str:
     for name, value in model.named_parameters():
         total.update(name.encode())
         flat = value.detach().cpu().contiguous().view(-1).view(torch.uint8)
-        total.update(memoryview(flat.numpy()))
+        total.update(flat.numpy().data)
     return total.hexdigest()
 
 

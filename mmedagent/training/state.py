@@ -1,64 +1,62 @@
-"""A training loop's checkpoint: weights and optimiser state as safetensors, no pickle."""
+"""A training loop's checkpoints: weights, optimiser, random generators and progress."""
 
 import json
-import logging
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
-from mmedagent.atomic import write_bytes
+from mmedagent.atomic import write_json
+from mmedagent.training.checkpoint_folder import (
+    last_checkpoint,
+    new_checkpoint,
+    read_checkpoint,
+    remove_leftovers,
+)
+from mmedagent.training.randomness import random_states, set_random_states
+from mmedagent.training.tensor_files import load_state, load_weights, save_state, save_weights
 
-_log = logging.getLogger(__name__)
-_FILE = "checkpoint.safetensors"
+_PROGRESS = "progress.json"
 
 
 class TrainingState:
-    """The last checkpoint of one loop, in one file of a work folder, replaced atomically.
+    """The newest checkpoint of one loop, in a folder of its own in a work folder."""
 
-    `fingerprint` says what the loop is (examples, recipe, seed): a checkpoint of another one is
-    left alone and not read.
-    """
-
-    def __init__(self, folder: Path, fingerprint: str) -> None:
-        self._path = folder / f"{fingerprint[:16]}-{_FILE}"
+    def __init__(self, work: Path, title: str, fingerprint: dict[str, Any]) -> None:
+        """Name the loop `title`, and say by `fingerprint` what it is."""
+        self._work = work / re.sub(r"[^A-Za-z0-9]+", "-", title).strip("-")
+        self._fingerprint = fingerprint
 
     def save(
-        self, model: torch.nn.Module, optimizer: torch.optim.Optimizer, facts: dict[str, Any]
+        self,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer,
+        step: int,
+        facts: dict[str, Any],
     ) -> None:
-        """Write weights, optimiser state and JSON-able `facts`, whole or not at all."""
-        tensors = {f"model.{name}": value.detach() for name, value in model.named_parameters()}
-        for index, entry in optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in entry.items()}
-        data = save(
-            {name: value.contiguous().cpu() for name, value in tensors.items()},
-            metadata={"facts": json.dumps(facts)},
-        )
-        write_bytes(self._path, data)
+        """Write the state after `step` steps, with JSON-able `facts`, whole or not at all."""
+        with new_checkpoint(self._work, step, self._fingerprint) as aside:
+            save_weights(aside, model)
+            save_state(aside, "optimizer", optimizer.state_dict())
+            save_state(aside, "random", random_states())
+            write_json(aside / _PROGRESS, facts)
 
     def load(
         self, model: torch.nn.Module, optimizer: torch.optim.Optimizer
     ) -> dict[str, Any] | None:
-        """Restore weights and optimiser; return the facts, or None when there is nothing whole."""
-        if not self._path.exists():
+        """Restore weights, optimiser and random generators; return the facts.
+
+        None when there is no checkpoint. Raises `BrokenEvidenceError` when there is one that is
+        damaged, or of another model, recipe or data: nothing starts over unasked.
+        """
+        remove_leftovers(self._work)
+        folder = last_checkpoint(self._work)
+        if folder is None:
             return None
-        try:
-            with safe_open(self._path, framework="pt") as file:
-                facts: dict[str, Any] = json.loads(file.metadata()["facts"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-            _log.warning("starting over: checkpoint %s is broken (%s)", self._path, error)
-            return None
-        with torch.no_grad():
-            for name, parameter in model.named_parameters():
-                parameter.copy_(tensors[f"model.{name}"])
-        restored: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in tensors.items():
-            part, _, rest = name.partition(".")
-            if part == "optimizer":
-                index, _, entry = rest.partition(".")
-                restored.setdefault(int(index), {})[entry] = value
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": restored})
+        read_checkpoint(folder, self._fingerprint)
+        load_weights(folder, model)
+        optimizer.load_state_dict(load_state(folder, "optimizer"))
+        set_random_states(load_state(folder, "random"))
+        facts: dict[str, Any] = json.loads((folder / _PROGRESS).read_bytes())
         return facts

@@ -5,18 +5,19 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import Qwen2_5_VLForConditionalGeneration
 
 from mmedagent import progress
 from mmedagent.consultation.doctor import Prompt
-from mmedagent.digests import digest_value
 from mmedagent.errors import BadDataError, MMedAgentError
 from mmedagent.models.inputs import encode, with_completions
 from mmedagent.models.processor import ImageOnlyProcessor
 from mmedagent.models.speed import speed_up
 from mmedagent.recipes.training import SupervisedRecipe
+from mmedagent.training.fingerprint import architecture, data_digest, weights_digest
 from mmedagent.training.interrupt import stop_requests
 from mmedagent.training.state import TrainingState
 
@@ -59,14 +60,17 @@ def fit(
     gives the weights that an undisturbed one gives.
 
     Raises `BadDataError` without examples, `InterruptedWithCheckpoint` when asked to stop (with
-    `work`), and `MMedAgentError` when the loss is no number.
+    `work`), `BrokenEvidenceError` when the checkpoint that lies in `work` under this `title` is
+    damaged or of another model, recipe or data, and `MMedAgentError` when the loss is no number.
     """
     if not examples:
         raise BadDataError(f"{title}: no examples to learn from")
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.0)
     done = Fit()
-    state = TrainingState(work, _fingerprint(examples, recipe, seed, title)) if work else None
-    if state:
+    state = None
+    if work:
+        identity = _fingerprint(model, examples, recipe, seed, weights)
+        state = TrainingState(work, title, identity)
         done = _resume(state, model, optimizer)
     started = time.perf_counter() - done.seconds
     speed_up(model).train()
@@ -83,7 +87,7 @@ def fit(
             progress.tell(done.steps, recipe.steps, f"{title}: loss {done.losses[-1]:.3f}")
             due = done.steps % recipe.checkpoint_every == 0 and done.steps < recipe.steps
             if state and (due or request.asked):
-                state.save(model, optimizer, vars(done))
+                state.save(model, optimizer, done.steps, vars(done))
             if state and request.asked:
                 raise request.stopped(str(work))
     model.eval()
@@ -150,10 +154,21 @@ def _batches(
 
 
 def _fingerprint(
-    examples: Sequence[Example], recipe: SupervisedRecipe, seed: int, title: str
-) -> str:
-    texts = [example.completion for example in examples]
-    return digest_value([texts, recipe.model_dump(mode="json"), seed, title])
+    model: torch.nn.Module,
+    examples: Sequence[Example],
+    recipe: SupervisedRecipe,
+    seed: int,
+    weights: Sequence[float] | None,
+) -> dict[str, Any]:
+    """Return what must be equal for a checkpoint of this loop to be gone on from."""
+    return {
+        "architecture": architecture(model),
+        "start": weights_digest(model),
+        "recipe": recipe.model_dump(mode="json", exclude={"checkpoint_every"}),
+        "examples": data_digest(examples),
+        "weights": data_digest(weights or ()),
+        "seed": seed,
+    }
 
 
 def _resume(state: TrainingState, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> Fit:

@@ -11,6 +11,39 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mmedagent.atomic import write_json
+from mmedagent.errors import BrokenEvidenceError
+
+WEIGHTS = "weights.safetensors"
+
+
+def save_weights(folder: Path, model: torch.nn.Module) -> None:
+    """Write what training changes of `model` into `folder`: frozen parameters are left out."""
+    save_file(_trained(model), folder / WEIGHTS)
+
+
+def load_weights(folder: Path, model: torch.nn.Module) -> None:
+    """Put back what `save_weights` wrote, in place.
+
+    Raises:
+        BrokenEvidenceError: the file has other tensors than `model` trains.
+    """
+    saved, trained = load_file(folder / WEIGHTS), _trained(model)
+    if saved.keys() != trained.keys():
+        other = sorted(saved.keys() ^ trained.keys())
+        raise BrokenEvidenceError(
+            f"{folder / WEIGHTS}: not what this model trains: {len(other)} tensors are only there"
+            f" or only here, such as {other[0]}"
+        )
+    for name, value in trained.items():
+        value.copy_(saved[name])
+
+
+def _trained(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Return what training changes: parameters that are not frozen, and kept buffers."""
+    kept = model.state_dict(keep_vars=True)
+    parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    buffers = {name: b for name, b in model.named_buffers() if name in kept}
+    return {name: value.detach() for name, value in (parameters | buffers).items()}
 
 
 def save_state(folder: Path, name: str, state: Any) -> None:

@@ -58,20 +58,6 @@ def test_a_loop_that_died_goes_on_to_the_same_weights(
     assert _same(weights, again)
 
 
-def test_a_checkpoint_of_another_recipe_is_not_used(tiny_base, examples, tmp_path):
-    _run(tiny_base, examples, work=tmp_path)
-    other = RECIPE.model_copy(update={"learning_rate": 1e-4})
-    with_work = _run(tiny_base, examples, other, work=tmp_path)[1]
-    assert _same(with_work, _run(tiny_base, examples, other)[1])
-
-
-def test_a_broken_checkpoint_starts_over(tiny_base, examples, tmp_path):
-    _run(tiny_base, examples, work=tmp_path)
-    for file in tmp_path.iterdir():
-        file.write_bytes(file.read_bytes()[:1000])
-    assert _same(_run(tiny_base, examples, work=tmp_path)[1], _run(tiny_base, examples)[1])
-
-
 def test_weights_decide_what_is_drawn():
     recipe = SupervisedRecipe(steps=50, batch_size=8)
     drawn = {i for batch in _batches(4, recipe, 0, [0.0, 1.0, 0.0, 3.0]) for i in batch}
