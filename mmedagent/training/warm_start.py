@@ -23,10 +23,11 @@ from mmedagent.panel.table import read_opinions
 from mmedagent.recipes.training import SupervisedRecipe, WarmStartRecipe
 from mmedagent.training.balance import pick
 from mmedagent.training.completions import option_completion, triage_completion
+from mmedagent.training.loop import Fit
 from mmedagent.training.measure import Height, measure
 from mmedagent.training.permute import permute
 from mmedagent.training.reward import names_option, names_specialty
-from mmedagent.training.supervised import Example, Fit, fit
+from mmedagent.training.supervised import Example, fit
 
 _log = logging.getLogger(__name__)
 Agent = Literal["triage", "attending"]

@@ -8,7 +8,8 @@ from mmedagent.errors import BadDataError, MMedAgentError
 from mmedagent.models.load import load_model, load_processor
 from mmedagent.recipes.training import SupervisedRecipe
 from mmedagent.training.completions import triage_completion
-from mmedagent.training.supervised import Example, _batches, fit
+from mmedagent.training.loop import _batches
+from mmedagent.training.supervised import Example, fit
 
 RECIPE = SupervisedRecipe(steps=6, batch_size=4, checkpoint_every=2)
 
