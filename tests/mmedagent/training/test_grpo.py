@@ -114,7 +114,7 @@ def test_a_half_written_checkpoint_is_never_found(run, tmp_path, monkeypatch):
     def full(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(grpo._Trainer, "_save_rng_state", full)
+    monkeypatch.setattr(grpo.Trainer, "_save_rng_state", full)
     with pytest.raises(OSError, match="No space"):
         run("full")
     assert last_checkpoint(tmp_path / "full/work") is None
