@@ -9,7 +9,7 @@ import click
 import typer
 from rich.console import Console
 
-from mmedagent.cli import consult, data, gate, recipe, report, serve, store, ui
+from mmedagent.cli import consult, data, gate, recipe, report, serve, store, study, ui
 from mmedagent.errors import ExitCode, MMedAgentError
 
 app = typer.Typer(
@@ -28,7 +28,15 @@ app = typer.Typer(
 )
 app.add_typer(data.app, name="data")
 app.add_typer(store.app, name="store")
-for command in (serve.serve, consult.consult, ui.ui, report.report, gate.gate, recipe.recipe):
+for command in (
+    serve.serve,
+    consult.consult,
+    ui.ui,
+    report.report,
+    gate.gate,
+    recipe.recipe,
+    study.study,
+):
     app.command(name=command.__name__)(command)
 
 

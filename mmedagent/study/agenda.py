@@ -123,12 +123,17 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 
 
 def plan(rows: Sequence[Row], seeds: Sequence[int] | None, quick: bool = False) -> list[Task]:
-    """Return all cells: `seeds` of every row, or as many from 0 as each row's conclusions need."""
-    return [
-        Task(seed, row)
-        for row in rows
-        for seed in seeds or range(QUICK_SEEDS if quick else SEEDS[row.seeds_needed])
-    ]
+    """Return all cells: `seeds` of every row, or as many from 0 as each row's conclusions need.
+
+    Without rows (all that was asked for is derived) what the seeds share is the work.
+    """
+
+    def wanted(needed: str) -> Sequence[int]:
+        return seeds or range(QUICK_SEEDS if quick else SEEDS[needed])
+
+    if not rows:
+        return [Task(seed) for seed in wanted("conclusions")]
+    return [Task(seed, row) for row in rows for seed in wanted(row.seeds_needed)]
 
 
 def _all(names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from mmedagent.atomic import write_text
-from mmedagent.errors import BrokenEvidenceError
+from mmedagent.errors import BrokenEvidenceError, UsageError
 from mmedagent.study.schema import Cell, Pool, Shared, Study, misfits
 
 FileT = TypeVar("FileT", Study, Pool, Shared, Cell)
@@ -82,8 +82,8 @@ def read_file(path: Path, kind: type[FileT], pools: Mapping[str, Pool] | None = 
 def read_evidence(folder: Path) -> Evidence:
     """Read a whole study and check that its files belong together.
 
-    Raises `BrokenEvidenceError` when a file cannot be read, says to be another one than its place
-    says, or was made from another recipe or other data than `study.json` names.
+    Raises `UsageError` when there is no study, `BrokenEvidenceError` when a file cannot be read,
+    says to be another one than its place says, or was made from another recipe or other data than `study.json` names.
     """
     if not study_path(folder).is_file():
         raise BrokenEvidenceError(

@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,14 @@ def settings_of(recipe: Recipe) -> dict[str, Any]:
 def open_context(root: Path, recipe: Recipe, out: Path, quick: bool) -> Context:
     """Return the context of a study in the checkout `root` that writes to `out`.
 
-    Raises `UsageError` when the data, the base or the panel is not there, saying what makes it.
+    Raises `UsageError` when the data, the base or the panel is not there, saying what makes it, or
+    when the recipe starts from another model than the checkout's stages make.
     """
+    if recipe.model.path != str(BASE):
+        raise UsageError(
+            f"the study starts from {BASE}, which `make panel` makes; the recipe {recipe.name!r}"
+            f" starts from {recipe.model.path}. Use the recipe laptop, with --set"
+        )
     cases, base, panel = root / CASES, root / BASE, root / PANEL
     for place, marker, target in (
         (cases, "manifest.json", "data"),
@@ -67,8 +73,10 @@ def open_context(root: Path, recipe: Recipe, out: Path, quick: bool) -> Context:
     )
 
 
-def open_study(context: Context) -> tuple[Study, dict[str, Pool]]:
+def open_study(context: Context, overrides: Sequence[str] = ()) -> tuple[Study, dict[str, Pool]]:
     """Write what all cells have in common, or see that what is there is the same.
+
+    `overrides` are those that the recipe was asked for with, for the page's command.
 
     Raises `UsageError` when the folder holds a study of another recipe or other data, naming both
     digests, what differs and the mend; `BrokenEvidenceError` when its files cannot be read.
@@ -82,6 +90,7 @@ def open_study(context: Context) -> tuple[Study, dict[str, Pool]]:
         base_digest=context.digests["base"],
         pools=POOLS,
         quick=context.quick,
+        overrides=tuple(overrides),
     )
     path = study_path(context.out)
     if path.exists():

@@ -64,7 +64,12 @@ class Outcome:
 
 
 def run_study(
-    context: Context, tasks: Sequence[Task], limits: Limits, console: Console, work: Work = WORK
+    context: Context,
+    tasks: Sequence[Task],
+    limits: Limits,
+    console: Console,
+    work: Work = WORK,
+    overrides: Sequence[str] = (),
 ) -> Outcome:
     """Make every cell of `tasks` that is not there yet, and what their seeds share.
 
@@ -77,7 +82,7 @@ def run_study(
         InterruptedWithCheckpoint: stopped by a signal. Finished cells stay, half ones are gone.
         MMedAgentError: some tasks failed; it names them.
     """
-    study, pools = open_study(context)
+    study, pools = open_study(context, overrides)
     sweep_scratch(context.work)
     _sweep_aside(context.out)
     return _Run(context, study, pools, limits, work).go(tasks, console)

@@ -89,6 +89,8 @@ class Study(_File):
     base_digest: str
     pools: Annotated[tuple[str, ...], Field(min_length=1)]
     """The measured pools; everything is chosen on the first and reported on the last."""
+    overrides: tuple[str, ...] = ()
+    """As given on the command line, `training.attending.steps.hard=60`."""
     quick: bool = False
     """Made to check the machinery: no science."""
 
