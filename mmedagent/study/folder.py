@@ -83,12 +83,10 @@ def read_evidence(folder: Path) -> Evidence:
     """Read a whole study and check that its files belong together.
 
     Raises `UsageError` when there is no study, `BrokenEvidenceError` when a file cannot be read,
-    says to be another one than its place says, or was made from another recipe or other data than `study.json` names.
+    says to be another one than its place says, or is of another study than `study.json`.
     """
     if not study_path(folder).is_file():
-        raise BrokenEvidenceError(
-            f"{study_path(folder)}: no study there; `mmedagent study` runs it"
-        )
+        raise UsageError(f"{folder} holds no study (no study.json); `mmedagent study` makes one")
     study = read_file(study_path(folder), Study)
     pools = {name: read_file(pool_path(folder, name), Pool) for name in study.pools}
     shared = {}
