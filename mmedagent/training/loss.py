@@ -5,15 +5,17 @@ batch, so here both are columns (METHOD, section 'Curriculum'). The policy term 
 `loss_type="grpo"`: a mean over a completion's tokens, then over completions.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from accelerate.utils import gather_object
 from trl import GRPOTrainer
 
+from mmedagent.training.adapters import plain
 from mmedagent.training.guards import first_bad, stop_at_bad_number
 from mmedagent.training.packing import can_pack, packed_logits
 
@@ -103,12 +105,17 @@ class DoctorTrainer(GRPOTrainer):
         rollouts. Dropped groups lie unevenly in those, so a mean over each micro-batch's own rows
         would not be the mean over the step's.
         """
-        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        try:
+            output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        except RuntimeError as error:
+            if "probability tensor" not in str(error):  # torch.multinomial has no class of its own
+                raise
+            self._stop("a probability of the policy", math.nan, _MEND, _rows(inputs))
         advantages = output["advantages"]
         for name in ("gamma", "beta"):
             values = [float(row[name]) for row in inputs]
             output[name] = torch.tensor(values, dtype=advantages.dtype, device=advantages.device)
-        output["row"] = torch.tensor([row["row"] for row in inputs], device=advantages.device)
+        output["row"] = torch.tensor(_rows(inputs), device=advantages.device)
         # Of all processes: one process's rows may begin or end inside a group.
         weight = torch.ones_like(everywhere := self.accelerator.gather(advantages))
         if self.drop_groups_without_variance:
@@ -123,7 +130,7 @@ class DoctorTrainer(GRPOTrainer):
         rewards: torch.Tensor = super()._calculate_rewards(inputs, *args)
         if (bad := first_bad(rewards.flatten().tolist())) is not None:
             places = (~rewards.isfinite()).any(1).nonzero().flatten().tolist()
-            rows = gather_object([row["row"] for row in inputs])
+            rows = gather_object(_rows(inputs))
             self._stop(
                 "a reward", bad, "the reward function is at fault", [rows[n] for n in places]
             )
@@ -137,7 +144,7 @@ class DoctorTrainer(GRPOTrainer):
             self._stop("the gradient's norm", bad, _MEND, rows)
         return norm
 
-    def _stop(self, what: str, value: float, mend: str, rows: Sequence[int]) -> None:
+    def _stop(self, what: str, value: float, mend: str, rows: Sequence[int]) -> NoReturn:
         stop_at_bad_number(
             what,
             value,
@@ -162,8 +169,7 @@ class DoctorTrainer(GRPOTrainer):
         150 000 needs; for a small one that tripled the time. Above `WHOLE_LOGITS` values, or with
         images beside the prompt's, TRL's own way is taken.
         """
-        vocabulary = self.model.config.get_text_config().vocab_size
-        if input_ids.shape[0] * logits_to_keep * vocabulary > WHOLE_LOGITS:
+        if self._logits(len(input_ids), logits_to_keep) > WHOLE_LOGITS:
             result: tuple[torch.Tensor, torch.Tensor | None, None]
             result = super()._get_per_token_logps_and_entropies(
                 model, input_ids, attention_mask, logits_to_keep, batch_size, **inputs
@@ -172,7 +178,7 @@ class DoctorTrainer(GRPOTrainer):
         compute_entropy = inputs.pop("compute_entropy", False)
         given = {name: inputs[name] for name in _MODEL_INPUTS if inputs.get(name) is not None}
         if can_pack(inputs.get("num_images"), inputs.get("image_grid_thw")):
-            inner = self.accelerator.unwrap_model(self.model).model
+            inner = plain(self.accelerator.unwrap_model(self.model)).model
             logits = packed_logits(model, inner, input_ids, attention_mask, logits_to_keep, **given)
         else:
             logits = model(
@@ -186,6 +192,17 @@ class DoctorTrainer(GRPOTrainer):
         tokens = input_ids[:, -logits_to_keep:].unsqueeze(-1)
         entropies = -(scores.exp() * scores).sum(-1) if compute_entropy else None
         return scores.gather(-1, tokens).squeeze(-1), entropies, None
+
+    def _logits(self, rows: int, length: int) -> int:
+        """Return how many logits a batch has; with several processes, how many it may have.
+
+        Processes that share weights (ZeRO-3) must take the same way through the model, however
+        many rows and tokens each of them happens to hold.
+        """
+        vocabulary: int = self.model.config.get_text_config().vocab_size
+        if self.accelerator.num_processes > 1:
+            rows, length = self.args.per_device_train_batch_size, self.max_completion_length
+        return rows * length * vocabulary
 
     def _compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any]) -> torch.Tensor:
         """Return a micro-batch's part of the step's loss; stops when it is no number."""
@@ -247,6 +264,10 @@ WHOLE_LOGITS = 2**26
 """Most logits of a batch that are held at once: 256 MiB in float32."""
 _MODEL_INPUTS = ("pixel_values", "image_grid_thw", "mm_token_type_ids")
 _FORWARD = ("pixel_values", "image_grid_thw", "num_images", "mm_token_type_ids")
+
+
+def _rows(inputs: list[dict[str, Any]]) -> list[int]:
+    return [int(row["row"]) for row in inputs]
 
 
 def in_varied_groups(advantages: torch.Tensor, group: int) -> torch.Tensor:
