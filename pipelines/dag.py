@@ -86,7 +86,7 @@ TASKS: tuple[Task, ...] = (
         Task(
             f"attending-{stage}",
             "train_attending",
-            inputs=(*_ATTENDING_INPUTS, before),
+            inputs=tuple(dict.fromkeys((*_ATTENDING_INPUTS, before, "warm-start-attending"))),
             sections=("training.attending",),
         )
         for stage, before in zip(

@@ -59,6 +59,7 @@ def _train_attending(
             opinions=opinions,
             curriculum=curriculum,
             weights=weights,
+            start=start,
         )
         weights = stages[stage] = _named(f"attending-{stage}", task).output
     return start, stages

@@ -8,7 +8,8 @@ from components.shell import component
 @component
 def train_attending(
     plan: str, stage: str, cases: Input[Dataset], opinions: Input[Dataset],
-    curriculum: Input[Dataset], weights: Input[Model], model: Output[Model],
+    curriculum: Input[Dataset], weights: Input[Model], start: Input[Model],
+    model: Output[Model],
 ) -> None:  # fmt: skip
     """Train the attending doctor to decide from an image and the panel's opinions, by GRPO.
 
@@ -19,6 +20,7 @@ def train_attending(
         opinions: The panel's opinions.
         curriculum: Each case's tier.
         weights: The attending's Start, or what the stage before made of it.
+        start: The attending's Start, which the KL penalty refers to if the recipe says so.
         model: The trained attending doctor, and its curves.
     """
     from pathlib import Path
@@ -31,4 +33,5 @@ def train_attending(
         stage,  # type: ignore[arg-type]  # KFP knows no Literal
         Path(cases.path), Path(opinions.path), Path(curriculum.path), Path(weights.path),
         step.recipe("training.attending", AttendingRecipe), step.out, step.work,
+        Path(start.path),
     ))  # fmt: skip

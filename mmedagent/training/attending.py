@@ -64,7 +64,7 @@ def train_stage(
         stage=stage,
         out=out,
         work=work,
-        reference=_reference(weights, start, recipe),
+        reference=reference_of(weights, start, recipe),
     )
     return {**facts, "skipped": False, "tiers": sorted(set(tiers_of(stage, recipe)) & set(tiers))}
 
@@ -144,7 +144,11 @@ def coefficients_of(
     }
 
 
-def _reference(weights: Path, start: Path | None, recipe: AttendingRecipe) -> Path:
+def reference_of(weights: Path, start: Path | None, recipe: AttendingRecipe) -> Path:
+    """Return the model that a stage's KL penalty refers to.
+
+    Raises `UsageError` when that is the Start and `start` is None.
+    """
     if recipe.kl_reference == "stage":
         return weights
     if start is None:
