@@ -12,6 +12,7 @@ from PIL import Image
 from mmedagent.cases.case import LETTERS, SPECIALTIES, Case, Opinion, Question, Specialty
 from mmedagent.consultation.consult import Consultation, majority_vote
 from mmedagent.digests import digest_value
+from mmedagent.evaluation.cost import Cost, charge, shared
 from mmedagent.evaluation.predictions import GREEDY, Row, answer_columns, opinions_json
 
 MAJORITY = "panel_majority"
@@ -21,29 +22,48 @@ WRONG_ROLE = "wrong_role:"
 
 
 def panel_rows(
-    cases: Sequence[Case], opinions: Sequence[Sequence[Opinion]], prefix: str
+    cases: Sequence[Case],
+    opinions: Sequence[Sequence[Opinion]],
+    prefix: str,
+    costs: Sequence[Cost] | None = None,
 ) -> list[Row]:
-    """Return one row a case and specialist: its opinion taken as the decision."""
+    """Return one row a case and specialist: its opinion taken as the decision.
+
+    `costs` are those of routing and of asking the whole panel; each specialist is charged an equal
+    part of the latter.
+    """
     rows = []
-    for case, said in zip(cases, opinions, strict=True):
+    for number, (case, said) in enumerate(zip(cases, opinions, strict=True)):
+        cost = costs[number] if costs else {}
+        charged = charge(shared(cost, len(said)))
         for opinion in said:
             row = answer_columns(case, opinion.letter, opinion.reasoning, opinion.raw)
             system = prefix + opinion.specialist
-            rows.append({**row, "system": system, "sample": GREEDY, "role": opinion.role})
+            rows.append(
+                {**row, **charged, "system": system, "sample": GREEDY, "role": opinion.role}
+            )
     return rows
 
 
-def majority_rows(cases: Sequence[Case], opinions: Sequence[Sequence[Opinion]]) -> list[Row]:
-    """Return one row a case: the letter that most of the panel chose (ties: panel order)."""
+def majority_rows(
+    cases: Sequence[Case],
+    opinions: Sequence[Sequence[Opinion]],
+    costs: Sequence[Cost] | None = None,
+) -> list[Row]:
+    """Return one row a case: the letter that most of the panel chose (ties: panel order).
+
+    `costs` are those of routing and of asking the panel.
+    """
     return [
         {
             **answer_columns(case, majority_vote(said)),
+            **charge(cost),
             "system": MAJORITY,
             "sample": GREEDY,
             "role": said[0].role if said else None,
             "opinions": opinions_json(said),
         }
-        for case, said in zip(cases, opinions, strict=True)
+        for case, said, cost in zip(cases, opinions, costs or [{}] * len(cases), strict=True)
     ]
 
 

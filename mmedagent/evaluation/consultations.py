@@ -1,22 +1,24 @@
 """Runs a pair of doctors over cases, with the consultation that is also served."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from mmedagent.cases.case import Case, Opinion, Question
-from mmedagent.consultation.consult import Consultation, consult, decide, route
-from mmedagent.consultation.doctor import Doctor, Panel, Sampling
+from mmedagent.cases.case import Case, Question
+from mmedagent.consultation.consult import Consultation, Decision, consult, decide, route
+from mmedagent.consultation.doctor import Panel, Sampling
+from mmedagent.evaluation.cost import Cost, charge, spent_since, usage_of
 from mmedagent.evaluation.predictions import GREEDY, Row, answer_columns, opinions_json
+from mmedagent.evaluation.systems import Doctors
 from mmedagent.progress import tell
 from mmedagent.recipes.evaluation import EvaluationRecipe
 
 
-@dataclass(frozen=True)
-class Doctors:
-    """A pair that can be asked."""
+@dataclass
+class Held:
+    """Consultations that took place, and what each cost on average in its batch."""
 
-    triage: Doctor
-    attending: Doctor
+    said: list[Consultation] = field(default_factory=list)
+    costs: list[Cost] = field(default_factory=list)
 
 
 def consult_all(
@@ -25,19 +27,39 @@ def consult_all(
     panel: Panel,
     recipe: EvaluationRecipe,
     name: str,
-) -> list[Consultation]:
+) -> Held:
     """Hold one greedy consultation a question, `recipe.batch_size` at a time."""
-    sampling = Sampling(temperature=0.0, max_new_tokens=recipe.max_new_tokens, seed=recipe.seed)
-    held: list[Consultation] = []
-    for batch in _batches(len(questions), recipe.batch_size):
+    held = Held()
+    parts = {"triage": doctors.triage, "panel": panel, "attending": doctors.attending}
+    for batch in batches(len(questions), recipe.batch_size):
         tell(batch.start, len(questions), f"{name}: consultations")
-        held += consult(
-            questions[batch], doctors.triage, panel, doctors.attending, sampling, recipe.style
+        before = {stage: usage_of(part) for stage, part in parts.items()}
+        said = consult(
+            questions[batch], doctors.triage, panel, doctors.attending, greedy(recipe), recipe.style
         )
+        cost: Cost = {
+            stage: spent_since(part, before[stage], len(said)) for stage, part in parts.items()
+        }
+        held.said += said
+        held.costs += [cost] * len(said)
     return held
 
 
-def greedy_rows(system: str, cases: Sequence[Case], held: Sequence[Consultation]) -> list[Row]:
+def greedy(recipe: EvaluationRecipe) -> Sampling:
+    """Return how greedy replies are asked for."""
+    return Sampling(temperature=0.0, max_new_tokens=recipe.max_new_tokens, seed=recipe.seed)
+
+
+def sampled(recipe: EvaluationRecipe, sample: int) -> Sampling:
+    """Return how the sampled replies number `sample`, from 0, are asked for."""
+    return Sampling(
+        temperature=recipe.temperature,
+        max_new_tokens=recipe.max_new_tokens,
+        seed=recipe.seed + sample,
+    )
+
+
+def greedy_rows(system: str, cases: Sequence[Case], held: Held) -> list[Row]:
     """Return one row a case from its greedy consultation."""
     return [
         {
@@ -49,16 +71,16 @@ def greedy_rows(system: str, cases: Sequence[Case], held: Sequence[Consultation]
             "triage_correct": said.specialty == case.specialty,
             "triage_raw": said.triage_raw,
             "opinions": opinions_json(said.opinions),
-            "seconds": sum(said.seconds.values()),
+            **charge(cost),
         }
-        for case, said in zip(cases, held, strict=True)
+        for case, said, cost in zip(cases, held.said, held.costs, strict=True)
     ]
 
 
 def sampled_rows(
     system: str,
     cases: Sequence[Case],
-    held: Sequence[Consultation],
+    held: Held,
     doctors: Doctors,
     recipe: EvaluationRecipe,
 ) -> list[Row]:
@@ -70,19 +92,15 @@ def sampled_rows(
     """
     rows: list[Row] = []
     questions = [case.view() for case in cases]
-    opinions: list[tuple[Opinion, ...]] = [said.opinions for said in held]
+    opinions = [said.opinions for said in held.said]
     for sample in range(recipe.samples):
         tell(sample, recipe.samples, f"{system}: sampled replies")
-        sampling = Sampling(
-            temperature=recipe.temperature,
-            max_new_tokens=recipe.max_new_tokens,
-            seed=recipe.seed + sample,
-        )
-        routed = route(questions, doctors.triage, sampling, recipe.style)
-        decided = decide(questions, opinions, doctors.attending, sampling, recipe.style)
+        drawn = sampled(recipe, sample)
+        routed = route(questions, doctors.triage, drawn, recipe.style)
+        decided = decide(questions, opinions, doctors.attending, drawn, recipe.style)
         rows += [
             {
-                **answer_columns(case, decision.letter, decision.reasoning, decision.raw),
+                **decision_columns(case, decision),
                 "system": system,
                 "sample": sample,
                 "role": said.role,
@@ -90,10 +108,17 @@ def sampled_rows(
                 "triage_correct": routing.specialty == case.specialty,
                 "triage_raw": routing.raw,
             }
-            for case, said, routing, decision in zip(cases, held, routed, decided, strict=True)
+            for case, said, routing, decision in zip(cases, held.said, routed, decided, strict=True)
         ]
     return rows
 
 
-def _batches(total: int, size: int) -> list[slice]:
+def decision_columns(case: Case, decision: Decision) -> Row:
+    """Return the columns of an attending's decision on `case`."""
+    columns = answer_columns(case, decision.letter, decision.reasoning, decision.raw)
+    return {**columns, "agreement": decision.agreement}
+
+
+def batches(total: int, size: int) -> list[slice]:
+    """Return the slices that cut `total` things into pieces of `size`."""
     return [slice(start, min(start + size, total)) for start in range(0, total, size)]

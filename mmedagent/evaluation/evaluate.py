@@ -4,9 +4,8 @@ Each system's rows are kept in the work folder under a digest of what decides th
 killed evaluation goes on with the next system; the panel's answers are in the opinion store.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,40 +20,21 @@ from mmedagent.consultation.prompts import prompts_digest
 from mmedagent.digests import digest_file, digest_folder, digest_value
 from mmedagent.errors import BadDataError, UsageError
 from mmedagent.evaluation import baselines
-from mmedagent.evaluation.consultations import Doctors, consult_all, greedy_rows, sampled_rows
+from mmedagent.evaluation.bench import Bench, as_challenger
+from mmedagent.evaluation.consultations import Held, consult_all, greedy_rows, sampled_rows
 from mmedagent.evaluation.metrics import compute_metrics
 from mmedagent.evaluation.predictions import (
     SCHEMA,
     Row,
     expected_digest,
-    opinions_of,
     write_predictions,
 )
+from mmedagent.evaluation.systems import Model, Pair, System, model_in, system_in
+from mmedagent.evaluation.variants import require_models, variant_key, variant_rows
 from mmedagent.panel.curriculum import agreement_of
 from mmedagent.panel.table import tier_of
 from mmedagent.recipes.evaluation import EvaluationRecipe
 from mmedagent.recipes.panel import PanelRecipe
-
-
-@dataclass(frozen=True)
-class Pair:
-    """The two model folders of one system."""
-
-    triage: Path
-    attending: Path
-
-    @cached_property
-    def digest(self) -> str:
-        """The digest of both folders' contents."""
-        return digest_value([digest_folder(self.triage), digest_folder(self.attending)])
-
-
-@dataclass(frozen=True)
-class System:
-    """A pair that can be measured: what it is, and how to get its doctors."""
-
-    digest: str
-    load: Callable[[], Doctors]
 
 
 def evaluate(
@@ -81,20 +61,19 @@ def evaluate(
         models: model folders of the recipe's baselines that are models of their own, by name.
 
     Returns `{"predictions_digest", "cases", "challenger", "panel_majority", "triage"}`.
-    Raises `UsageError` without challenger or start, `BadDataError` when a pool is empty.
+    Raises `UsageError` without challenger, start or a model that a baseline of the recipe is,
+    `BadDataError` when a pool is empty.
     """
     from mmedagent.cases.store import read_cases, read_manifest
     from mmedagent.panel.client import open_panel
 
     pools = {recipe.pool, recipe.selection_pool}
     held_out = read_cases(cases, sorted(pools))
-    runnable = {
-        name: System(pair.digest, _loader(pair, recipe.batch_size))
-        for name, pair in systems.items()
-    }
+    runnable = {name: system_in(pair, recipe.batch_size) for name, pair in systems.items()}
+    doctors = {name: model_in(folder, recipe.batch_size) for name, folder in models.items()}
     inputs = {"data": read_manifest(cases)["digest"], "panel": digest_folder(panel)}
     with open_panel(panel_recipe, panel, store) as asked:
-        rows = measure(held_out, runnable, asked, recipe, work, inputs)
+        rows = measure(held_out, runnable, asked, recipe, work, inputs, doctors)
     return publish(rows, recipe, out)
 
 
@@ -105,11 +84,14 @@ def measure(
     recipe: EvaluationRecipe,
     work: Path,
     inputs: Mapping[str, str],
+    models: Mapping[str, Model] = MappingProxyType({}),
 ) -> list[Row]:
     """Return the predictions of all systems and baselines, each case's tier filled in.
 
-    `inputs` are digests of whatever else decides the rows (data, panel).
+    `inputs` are digests of whatever else decides the rows (data, panel); `models` are the doctors
+    of baselines that are models of their own.
     """
+    require_models(recipe, models)
     if missing := sorted({"challenger", "start"} - set(systems)):
         raise UsageError(f"nothing to evaluate: no system named {' or '.join(missing)}")
     measured = [case for case in cases if case.pool == recipe.pool]
@@ -124,13 +106,17 @@ def measure(
         system = systems.get(name, systems["start"])
         found = pieces.get(system.digest, partial(_of_pair, name, system, measured, panel, recipe))
         rows += [{**row, "system": name} for row in found]
-    own = [row for row in rows if row["system"] == "challenger" and row["sample"] < 0]
-    opinions = [opinions_of(row["opinions"]) for row in own]
-    rows += baselines.majority_rows(measured, opinions)
-    rows += baselines.panel_rows(measured, opinions, baselines.SPECIALIST)
-    rows += _of_controls(measured, systems["challenger"], panel, recipe, pieces)
+    own = [row for row in rows if row["system"] == "challenger"]
+    bench = Bench(measured, panel, recipe, systems, models, own)
+    heard = as_challenger(bench)
+    rows += baselines.majority_rows(measured, heard.opinions, heard.costs)
+    rows += baselines.panel_rows(measured, heard.opinions, baselines.SPECIALIST, heard.costs)
+    rows += _of_controls(bench, pieces)
+    for baseline in recipe.baselines:
+        make = partial(variant_rows, baseline, bench)
+        rows += pieces.get(variant_key(baseline, bench), make)
     selection = pieces.get("selection", lambda: _of_selection(chosen_on, panel, recipe))
-    return _with_tiers(rows + selection, _tiers(measured, opinions))
+    return _with_tiers(rows + selection, _tiers(measured, heard.opinions))
 
 
 def publish(rows: list[Row], recipe: EvaluationRecipe, out: Path) -> dict[str, Any]:
@@ -164,9 +150,14 @@ class _Pieces:
 
     def __init__(self, work: Path, recipe: EvaluationRecipe, inputs: Mapping[str, str]) -> None:
         self._work = work
+        # Fields that only concern statistics, or that a piece's name already says, are left out.
         deciding = recipe.model_dump(
-            mode="json", exclude={"cluster", "resamples", "confidence", "bar_images"}
-        )
+            mode="json",
+            exclude={
+                "cluster", "resamples", "confidence", "bar_images",
+                "text_only", "options_permuted", "baselines", "votes", "all_roles",
+            },
+        )  # fmt: skip
         self._key = [deciding, dict(inputs), prompts_digest(recipe.style)]
 
     def get(self, name: str, make: Callable[[], list[Row]]) -> list[Row]:
@@ -187,22 +178,21 @@ def _of_pair(
     return greedy_rows(name, cases, held) + sampled_rows(name, cases, held, doctors, recipe)
 
 
-def _of_controls(
-    cases: list[Case], system: System, panel: Panel, recipe: EvaluationRecipe, pieces: _Pieces
-) -> list[Row]:
+def _of_controls(bench: Bench, pieces: _Pieces) -> list[Row]:
     """Return the challenger's rows without the image, and with the options in another order."""
+    cases, recipe, system = bench.cases, bench.recipe, bench.challenger
 
     def grey() -> list[Row]:
         asked = [baselines.text_only(case) for case in cases]
-        held = consult_all(asked, system.load(), panel, recipe, "text only")
+        held = consult_all(asked, system.load(), bench.panel, recipe, "text only")
         return greedy_rows("text_only", cases, held)
 
     def permuted() -> list[Row]:
         orders = [baselines.permutation(case, recipe.seed) for case in cases]
         asked = [baselines.permuted(c, order) for c, order in zip(cases, orders, strict=True)]
-        held = consult_all(asked, system.load(), panel, recipe, "options permuted")
-        back = [baselines.restored(said, o) for said, o in zip(held, orders, strict=True)]
-        return greedy_rows("options_permuted", cases, back)
+        held = consult_all(asked, system.load(), bench.panel, recipe, "options permuted")
+        back = [baselines.restored(said, o) for said, o in zip(held.said, orders, strict=True)]
+        return greedy_rows("options_permuted", cases, Held(back, held.costs))
 
     rows: list[Row] = []
     if recipe.text_only:
@@ -224,7 +214,7 @@ def _of_selection(cases: list[Case], panel: Panel, recipe: EvaluationRecipe) -> 
     return _with_tiers(rows, tiers)
 
 
-def _tiers(cases: list[Case], opinions: list[tuple[Opinion, ...]]) -> dict[str, str]:
+def _tiers(cases: Sequence[Case], opinions: Sequence[tuple[Opinion, ...]]) -> dict[str, str]:
     """Return each case's tier: whether all, some or none of its opinions are right.
 
     From gold, so only here, after prediction; no model sees it. One tier a case, by what the
@@ -238,15 +228,3 @@ def _tiers(cases: list[Case], opinions: list[tuple[Opinion, ...]]) -> dict[str, 
 
 def _with_tiers(rows: list[Row], tiers: Mapping[str, str]) -> list[Row]:
     return [{**row, "tier": tiers.get(row["case_id"], row["tier"])} for row in rows]
-
-
-def _loader(pair: Pair, batch_size: int) -> Callable[[], Doctors]:
-    def load() -> Doctors:
-        from mmedagent.models.generate import LocalDoctor
-
-        return Doctors(
-            LocalDoctor(pair.triage, batch_size=batch_size),
-            LocalDoctor(pair.attending, batch_size=batch_size),
-        )
-
-    return load

@@ -43,11 +43,15 @@ SCHEMA = pa.schema(
         pa.field("raw", pa.string(), nullable=False),
         pa.field("triage_raw", pa.string(), nullable=False),
         pa.field("opinions", pa.string(), nullable=False),
+        pa.field("agreement", pa.float64()),
         pa.field("seconds", pa.float64(), nullable=False),
+        pa.field("cost", pa.string(), nullable=False),
     ]
 )
 """Columns. `role`: the specialty that the panel was asked in. `chosen_specialty`: what triage
-named; null when it named none, and (with `triage_correct`) where no triage took part."""
+named; null when it named none, and (with `triage_correct`) where no triage took part. `agreement`:
+the share of the ballots for `letter`; null where no vote was held. `seconds`: of triage and
+attending. `cost`: `evaluation.cost.Cost` as JSON; `{}` where nobody was asked for this row."""
 
 _METADATA = b"mmedagent"
 
@@ -83,7 +87,9 @@ def answer_columns(case: Case, letter: str | None, reasoning: str = "", raw: str
         "chosen_specialty": None,
         "triage_correct": None,
         "opinions": "[]",
+        "agreement": None,
         "seconds": 0.0,
+        "cost": "{}",
     }
 
 

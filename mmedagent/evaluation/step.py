@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmedagent.evaluation.evaluate import Pair, evaluate
+from mmedagent.evaluation.evaluate import evaluate
+from mmedagent.evaluation.systems import Pair
 from mmedagent.home import home_folder
 from mmedagent.recipes.evaluation import EvaluationRecipe
 from mmedagent.recipes.panel import PanelRecipe

@@ -96,7 +96,7 @@ class LocalDoctor:
             top_k=None,
             repetition_penalty=1.0,
             suppress_tokens=[model.config.image_token_id, model.config.video_token_id],
-            logits_processor=_sampler(sampling, first, len(prompts)),
+            logits_processor=sampler(sampling, first, len(prompts)),
         )
         model.train(was_training)
         completions = tokens[:, inputs["input_ids"].shape[1] :]
@@ -111,7 +111,11 @@ class LocalDoctor:
         return texts
 
 
-def _sampler(sampling: Sampling, first: int, count: int) -> LogitsProcessorList:
+def sampler(sampling: Sampling, first: int, count: int) -> LogitsProcessorList:
+    """Return what turns logits into scores whose largest is the reply's next token.
+
+    Unchanged at temperature 0, else a draw; for the rows `first` to `first + count` of a request.
+    """
     if sampling.temperature == 0:
         return LogitsProcessorList()
     steps: list[Any] = [TemperatureLogitsWarper(float(sampling.temperature))]

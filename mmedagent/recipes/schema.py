@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mmedagent.recipes.baselines import BaselinesRecipe
 from mmedagent.recipes.data import DataRecipe, ValidationRecipe
 from mmedagent.recipes.evaluation import EvaluationRecipe
 from mmedagent.recipes.gate import GateRecipe
@@ -54,6 +55,7 @@ class Recipe(BaseModel):
     curriculum: CurriculumRecipe
     warm_start: WarmStarts
     training: Training
+    baselines: BaselinesRecipe = BaselinesRecipe()
     evaluation: EvaluationRecipe
     gate: GateRecipe
     serving: ServingRecipe

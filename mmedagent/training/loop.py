@@ -30,6 +30,12 @@ class Fit:
     losses: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
+    @property
+    def last_loss(self) -> float | None:
+        """The mean loss of the last ten steps; None without a step."""
+        tail = self.losses[-10:]
+        return round(sum(tail) / len(tail), 4) if tail else None
+
 
 def run_loop(
     model: torch.nn.Module,

@@ -73,7 +73,11 @@ def warm_start(
     save_model(out, model, processor)
     facts: dict[str, Any] = {"agent": agent, "cases": len(pool), **height.model_dump()}
     for name, done in fits.items():
-        facts |= {f"{name}_steps": done.steps, f"{name}_loss": _last(done), **_seconds(name, done)}
+        facts |= {
+            f"{name}_steps": done.steps,
+            f"{name}_loss": done.last_loss,
+            **_seconds(name, done),
+        }
     write_json(work / "warm_start.json", facts)
     return facts
 
@@ -137,11 +141,6 @@ def _fit(
     ]
     title = f"warm start of {agent}, {name}"
     return fit(model, processor, examples, loop, seed=recipe.seed, work=work, title=title)
-
-
-def _last(done: Fit) -> float | None:
-    tail = done.losses[-10:]
-    return round(sum(tail) / len(tail), 4) if tail else None
 
 
 def _seconds(name: str, done: Fit) -> dict[str, float]:

@@ -13,9 +13,9 @@ from PIL import Image, ImageDraw
 
 from mmedagent.cases.case import LETTERS, SPECIALTIES, Case, Opinion
 from mmedagent.consultation.consult import FALLBACK_SPECIALTY
+from mmedagent.consultation.doctor import Usage
 from mmedagent.digests import digest_value
-from mmedagent.evaluation.consultations import Doctors
-from mmedagent.evaluation.evaluate import System
+from mmedagent.evaluation.systems import Model, System
 
 MODALITIES = {
     "CT": "Radiologist",
@@ -76,17 +76,20 @@ def _chance(*key: object) -> random.Random:
 
 
 class KnownDoctor:
-    """Answers right with a known probability; `follow` instead says what most opinions say."""
+    """Answers right with a known probability; what it spends is known too."""
 
     def __init__(self, cases: Sequence[Case], name: str, skill: float, kind: str, soft=0.2):
         self._cases = {(case.image_digest, case.question): case for case in cases}
         self._name, self._skill, self._kind, self._soft = name, skill, kind, soft
+        self.usage = Usage()
 
     def reply(self, prompts, sampling):
         """Return one well-formed reply a prompt, by the image and question it shows."""
         from mmedagent.digests import digest_bytes
 
         replies = []
+        count = len(prompts)
+        self.usage += Usage(count, 40 * count, 7 * count, 0.25 * count)
         for prompt in prompts:
             text = prompt.messages[0]["content"][1]["text"]
             digest = digest_bytes(prompt.images[0])
@@ -111,10 +114,13 @@ class KnownPanel:
         self._cases = {(case.image_digest, case.question): case for case in cases}
         self._skills, self._role_loss = skills, role_loss
         self.asked = 0
+        self.usage = Usage()
 
     def opinions(self, questions, roles):
         """Return each specialist's opinion on each question."""
         self.asked += len(questions)
+        count = 3 * len(questions)
+        self.usage += Usage(count, 30 * count, 5 * count, 0.5 * count)
         return [self._of(q, role) for q, role in zip(questions, roles, strict=True)]
 
     def _of(self, question, role):
@@ -136,12 +142,22 @@ class KnownPanel:
 def known_system(cases, name: str, triage: float, attending: float) -> System:
     """Return a system of known skill."""
     return System(
-        digest=digest_value([name, triage, attending]),
-        load=lambda: Doctors(
-            KnownDoctor(cases, f"{name} triage", triage, "triage"),
-            KnownDoctor(cases, f"{name} attending", attending, "attending"),
-        ),
+        known_model(cases, f"{name} triage", triage, "triage"),
+        known_model(cases, f"{name} attending", attending, "attending"),
     )
 
 
-__all__ = ["FALLBACK_SPECIALTY", "KnownDoctor", "KnownPanel", "json", "known_system", "make_cases"]
+def known_model(cases, name: str, skill: float, kind: str) -> Model:
+    """Return a doctor of known skill; `kind` is `triage` or `attending`."""
+    return Model(digest_value([name, skill, kind]), lambda: KnownDoctor(cases, name, skill, kind))
+
+
+__all__ = [
+    "FALLBACK_SPECIALTY",
+    "KnownDoctor",
+    "KnownPanel",
+    "json",
+    "known_model",
+    "known_system",
+    "make_cases",
+]

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from mmedagent.cases.store import write_cases
-from mmedagent.evaluation.evaluate import Pair, evaluate
+from mmedagent.evaluation.evaluate import evaluate
 from mmedagent.evaluation.predictions import read_predictions
+from mmedagent.evaluation.systems import Pair
 from mmedagent.panel.store import OpinionStore
 from mmedagent.recipes.evaluation import EvaluationRecipe
 from mmedagent.recipes.panel import PanelRecipe
