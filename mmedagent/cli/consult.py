@@ -24,10 +24,16 @@ def consult(
         str | None,
         typer.Option(help="Another server than this folder's own.", envvar="MMEDAGENT_URL"),
     ] = None,
+    votes: Annotated[
+        int, typer.Option(help="Draw as many decisions and let the majority decide.", min=1)
+    ] = 1,
     timeout: Annotated[float, typer.Option(help="Seconds to wait.", min=1)] = 120.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
     """Hold one consultation: triage, three opinions, the attending physician's decision.
+
+    With --votes the attending physician decides several times on the same opinions, and the share
+    that agrees with the majority is shown as confidence.
 
     The answer comes from the server that `mmedagent serve --ensure` started. It is decision support
     under study, not a medical device.
@@ -38,6 +44,8 @@ def consult(
 
         mmedagent consult scan.png "Which organ?" --option liver --option kidney --json
 
+        mmedagent consult scan.png "Which organ?" --option liver --option kidney --votes 16
+
         mmedagent consult scan.png "Which organ?" --option liver --option kidney \\
             --url http://127.0.0.1:8080
     """
@@ -45,7 +53,7 @@ def consult(
 
     if not option or len(option) < 2:
         raise UsageError("give two or more possible answers: --option CT --option MR")
-    answer = ask(url or _own_url(), read_image(image), question, option, timeout)
+    answer = ask(url or _own_url(), read_image(image), question, option, timeout, votes)
     if as_json:
         typer.echo(json.dumps(answer, indent=2, ensure_ascii=False))
     else:
@@ -71,6 +79,9 @@ def show(console: Console, answer: dict[str, Any]) -> None:
     console.print(
         Panel(f"[bold]{escape(decided)}[/]\n{escape(reasoning)}", title="Decision", expand=False)
     )
+    if answer["agreement"] is not None:
+        drawn, share = len(answer["votes"]), answer["agreement"]
+        console.print(f"Agreement  {share:.2f} of {drawn} drawn decisions", highlight=False)
     stages = ", ".join(
         f"{stage} {seconds[stage]:.2f} s" for stage in ("triage", "panel", "attending")
     )

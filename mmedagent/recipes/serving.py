@@ -26,6 +26,9 @@ class ServingRecipe(BaseModel):
     option_characters: Annotated[int, Field(ge=1)] = 500
     batch: Annotated[int, Field(ge=1)] = 16
     """Most questions in one request."""
+    votes: Annotated[int, Field(ge=1)] = 16
+    """Most decisions that a request may have drawn for a vote on each of its questions; 1 allows
+    single consultations alone."""
     ready_seconds: Annotated[float, Field(gt=0)] = 180.0
     """How long a new server may take until its first consultation is answered."""
     stop_seconds: Annotated[float, Field(gt=0)] = 20.0

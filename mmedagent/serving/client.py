@@ -14,14 +14,20 @@ _PREDICT = "/v1/models/mmedagent:predict"
 
 
 def ask(
-    url: str, image: bytes, question: str, options: list[str], timeout: float = 120.0
+    url: str,
+    image: bytes,
+    question: str,
+    options: list[str],
+    timeout: float = 120.0,
+    votes: int = 1,
 ) -> dict[str, Any]:
     """Hold one consultation at the server `url` and return its answer (`serving.protocol`).
 
-    Raises `BadDataError` with the server's reason when it refuses the question, `ServingError` when
-    it does not answer, or answers something else.
+    With `votes` above 1 the decision is the majority of as many draws. Raises `BadDataError` with
+    the server's reason when it refuses the question, `ServingError` when it does not answer, or
+    answers something else.
     """
-    body = {
+    body: dict[str, Any] = {
         "instances": [
             {
                 "image": base64.b64encode(image).decode(),
@@ -30,6 +36,8 @@ def ask(
             }
         ]
     }
+    if votes != 1:
+        body["parameters"] = {"votes": votes}
     try:
         # No proxy: a question with a patient's image goes to this address and nowhere else.
         with httpx.Client(timeout=timeout, trust_env=False) as client:

@@ -14,7 +14,7 @@ from mmedagent.consultation.doctor import Doctor, Panel
 from mmedagent.errors import BadDataError
 from mmedagent.recipes.serving import ServingRecipe
 from mmedagent.registry.version import VersionRecord
-from mmedagent.serving.protocol import answer, read_instances, read_tensors
+from mmedagent.serving.protocol import Asked, answer, read_instances, read_tensors
 
 NAME = "mmedagent"
 """The model's name in URLs: `/v1/models/mmedagent:predict`, `/v2/models/mmedagent/infer`."""
@@ -45,24 +45,25 @@ class ConsultationModel(Model):
 
     async def preprocess(
         self, payload: dict[str, Any] | InferRequest, headers: dict[str, str] | None = None
-    ) -> tuple[list[Question], str | None]:
-        """Read a v1 body or a v2 request; return the questions and the v2 request's id.
+    ) -> tuple[Asked, str | None]:
+        """Read a v1 body or a v2 request; return what it asks and the v2 request's id.
 
         Raises KServe's `InvalidInput`, which clients get as status 400.
         """
         try:
             if isinstance(payload, InferRequest):
-                return read_tensors(_strings(payload), self._limits), payload.id or ""
+                tensors = _strings(payload)
+                return read_tensors(tensors, self._limits, _parameters(payload)), payload.id or ""
             return await asyncio.to_thread(read_instances, payload, self._limits), None
         except BadDataError as error:
             raise InvalidInput(str(error)) from error
 
     async def predict(
-        self, payload: tuple[list[Question], str | None], headers: dict[str, str] | None = None
+        self, payload: tuple[Asked, str | None], headers: dict[str, str] | None = None
     ) -> dict[str, Any] | InferResponse:
         """Hold the consultations, in a thread: the server answers probes meanwhile."""
-        questions, request_id = payload
-        held = await asyncio.to_thread(self._consult, questions)
+        (questions, votes), request_id = payload
+        held = await asyncio.to_thread(self._consult, questions, votes)
         pairs = zip(questions, held, strict=True)
         answers = [answer(question, said, self._version.version) for question, said in pairs]
         if request_id is None:
@@ -80,7 +81,7 @@ class ConsultationModel(Model):
         """Return what v2 metadata says of the output."""
         return [{"name": "consultation", "datatype": "BYTES", "shape": [-1]}]
 
-    def _consult(self, questions: Sequence[Question]) -> list[Consultation]:
+    def _consult(self, questions: Sequence[Question], votes: int) -> list[Consultation]:
         settings = self._version.settings
         return consult(
             questions,
@@ -89,7 +90,15 @@ class ConsultationModel(Model):
             self._attending,
             settings.sampling,
             settings.style,
+            votes,
         )
+
+
+def _parameters(request: InferRequest) -> dict[str, Any]:
+    """Return a v2 request's own parameters, without the one that says how KServe is to answer."""
+    given: dict[str, Any] = dict(request.parameters or {})
+    given.pop("binary_data_output", None)
+    return given
 
 
 def _strings(request: InferRequest) -> dict[str, list[str]]:

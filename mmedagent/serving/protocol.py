@@ -3,6 +3,7 @@
 v1: `{"instances": [{"image": <base64>, "question": "...", "options": ["...", "..."]}]}`.
 v2: inputs `image`, `question` and `options`, datatype BYTES, shape [n]; each of `options` is a JSON
 list of strings. One output `consultation`, BYTES [n], each the JSON of what v1 answers.
+Both may say `"parameters": {"votes": N}`: a majority vote of N drawn decisions on each question.
 """
 
 import base64
@@ -11,7 +12,7 @@ import io
 import json
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from PIL import Image, UnidentifiedImageError
 
@@ -26,21 +27,33 @@ _FIELDS = {"image", "question", "options"}
 _FORMATS = ("PNG", "JPEG")
 
 
-def read_instances(body: Any, limits: ServingRecipe) -> list[Question]:
-    """Return the questions of a v1 request's body.
+class Asked(NamedTuple):
+    """What a request asks for."""
 
-    Raises `BadDataError` that names the instance, the field and what is wrong with it.
+    questions: list[Question]
+    votes: int
+    """Decisions to draw on each question; 1 is a single consultation."""
+
+
+def read_instances(body: Any, limits: ServingRecipe) -> Asked:
+    """Return what a v1 request's body asks for.
+
+    Raises `BadDataError` that names the instance, the field and what is wrong with it, or the
+    parameter.
     """
-    if not isinstance(body, dict) or set(body) != {"instances"}:
+    if not isinstance(body, dict) or set(body) - {"parameters"} != {"instances"}:
         raise BadDataError('the request must be {"instances": [{"image", "question", "options"}]}')
     instances = body["instances"]
     if not isinstance(instances, list) or not 1 <= len(instances) <= limits.batch:
         raise BadDataError(f"instances: a list of 1 to {limits.batch} questions is wanted")
-    return [_question(n, instance, limits) for n, instance in enumerate(instances)]
+    votes = _votes(body.get("parameters", {}), limits)
+    return Asked([_question(n, instance, limits) for n, instance in enumerate(instances)], votes)
 
 
-def read_tensors(tensors: dict[str, list[str]], limits: ServingRecipe) -> list[Question]:
-    """Return the questions of a v2 request: input name -> its strings.
+def read_tensors(
+    tensors: dict[str, list[str]], limits: ServingRecipe, parameters: Any = None
+) -> Asked:
+    """Return what a v2 request asks for: input name -> its strings, and its parameters.
 
     Raises `BadDataError` as `read_instances`.
     """
@@ -61,7 +74,10 @@ def read_tensors(tensors: dict[str, list[str]], limits: ServingRecipe) -> list[Q
                 "options": options,
             }
         )
-    return read_instances({"instances": instances}, limits)
+    body = {"instances": instances}
+    return read_instances(
+        body if parameters is None else {**body, "parameters": parameters}, limits
+    )
 
 
 def answer(question: Question, held: Consultation, version: str) -> dict[str, Any]:
@@ -86,6 +102,8 @@ def answer(question: Question, held: Consultation, version: str) -> dict[str, An
         ],
         "decision": {"letter": held.letter, "answer": text(held.letter)},
         "reasoning": held.reasoning,
+        "votes": list(held.ballots),
+        "agreement": held.agreement,
         "seconds": {**held.seconds, "total": sum(held.seconds.values())},
         "version": version,
         "notice": NOTICE,
@@ -96,6 +114,15 @@ def most_body_bytes(limits: ServingRecipe) -> int:
     """Return how long the body of a request within the limits can be."""
     text = 4 * (limits.question_characters + len(LETTERS) * limits.option_characters)
     return limits.batch * (limits.image_bytes * 4 // 3 + text + 4096)
+
+
+def _votes(parameters: Any, limits: ServingRecipe) -> int:
+    if not isinstance(parameters, dict) or set(parameters) - {"votes"}:
+        raise BadDataError('parameters: {"votes": N} is wanted, and nothing else')
+    votes = parameters.get("votes", 1)
+    if type(votes) is not int or not 1 <= votes <= limits.votes:
+        raise BadDataError(f"parameters: votes: 1 to {limits.votes} are possible, got {votes!r}")
+    return votes
 
 
 def _question(number: int, instance: Any, limits: ServingRecipe) -> Question:

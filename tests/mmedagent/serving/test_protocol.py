@@ -16,7 +16,7 @@ from mmedagent.errors import BadDataError
 from mmedagent.recipes.serving import ServingRecipe
 from mmedagent.serving.protocol import NOTICE, answer, read_instances, read_tensors
 
-LIMITS = ServingRecipe(image_bytes=100_000, image_pixels=10_000, batch=3)
+LIMITS = ServingRecipe(image_bytes=100_000, image_pixels=10_000, batch=3, votes=4)
 
 
 def encoded(kind: str = "PNG", side: int = 20, mode: str = "RGB") -> str:
@@ -31,7 +31,7 @@ def instance(**changes: Any) -> dict[str, Any]:
 
 
 def read(*instances: dict[str, Any]) -> list[Question]:
-    return read_instances({"instances": list(instances)}, LIMITS)
+    return read_instances({"instances": list(instances)}, LIMITS).questions
 
 
 def bomb() -> str:
@@ -98,6 +98,24 @@ def test_a_body_of_another_shape_is_refused(body: Any) -> None:
         read_instances(body, LIMITS)
 
 
+def test_one_consultation_is_the_default_and_votes_are_counted() -> None:
+    body = {"instances": [instance()]}
+    assert read_instances(body, LIMITS).votes == 1
+    assert read_instances({**body, "parameters": {}}, LIMITS).votes == 1
+    for votes in (1, 4):
+        assert read_instances({**body, "parameters": {"votes": votes}}, LIMITS).votes == votes
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [None, [], "4", {"vote": 2}, {"votes": 2, "seed": 1}]
+    + [{"votes": votes} for votes in (0, -1, 5, 10**9, 2.0, "2", True, None, [2])],
+)
+def test_other_numbers_of_votes_are_refused(parameters: Any) -> None:
+    with pytest.raises(BadDataError, match="parameters: "):
+        read_instances({"instances": [instance()], "parameters": parameters}, LIMITS)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -127,7 +145,9 @@ def test_tensors_are_read_as_instances_are() -> None:
         "question": ["one?", "two?"],
         "options": [json.dumps(["CT", "MR"]), json.dumps(["a", "b", "c"])],
     }
-    one, two = read_tensors(tensors, LIMITS)
+    (one, two), votes = read_tensors(tensors, LIMITS)
+    assert votes == 1
+    assert read_tensors(tensors, LIMITS, {"votes": 3}).votes == 3
     assert (one.question, two.options) == ("one?", ("a", "b", "c"))
     for damage, reason in (
         ({"options": ["CT, MR", "x"]}, "instance 0: options is no JSON"),
@@ -158,5 +178,9 @@ def test_an_answer_names_options_and_says_what_it_is_not() -> None:
     assert said["seconds"]["total"] == 1.75
     assert (said["specialty"], said["role"]) == (None, "Radiologist")
     assert said["notice"] == NOTICE and "not a medical device" in NOTICE
+    assert said["agreement"] is None and said["votes"] == []
+    voted = held.model_copy(update={"ballots": ("A", None, "A"), "agreement": 2 / 3})
+    assert answer(question, voted, "v")["votes"] == ["A", None, "A"]
+    assert answer(question, voted, "v")["agreement"] == 2 / 3
     nothing = answer(question, held.model_copy(update={"letter": None}), "v")
     assert nothing["decision"] == {"letter": None, "answer": None}

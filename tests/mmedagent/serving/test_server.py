@@ -105,6 +105,29 @@ def test_it_answers_v2_as_v1(served: Served) -> None:
     assert refused.status_code == 400 and "image: not base64" in refused.json()["error"]
 
 
+def test_a_vote_carries_its_agreement_and_comes_out_the_same_again(served: Served) -> None:
+    url = "/v1/models/mmedagent:predict"
+    body = {"instances": [instance()], "parameters": {"votes": 5}}
+    first, second = (served.post(url, body).json()["predictions"][0] for _ in range(2))
+    assert {**first, "seconds": 0} == {**second, "seconds": 0}
+    letter, ballots = first["decision"]["letter"], first["votes"]
+    assert len(ballots) == 5
+    assert first["agreement"] == (ballots.count(letter) / 5 if letter else 0)
+    single = served.post(url, {"instances": [instance()]}).json()["predictions"][0]
+    assert single["agreement"] is None and single["opinions"] == first["opinions"]
+    texts = {"image": instance()["image"], "question": "Which modality is this?"}
+    inputs = [
+        {"name": name, "shape": [1], "datatype": "BYTES", "data": [text]}
+        for name, text in {**texts, "options": json.dumps(OPTIONS)}.items()
+    ]
+    parameters = {"votes": 5, "binary_data_output": False}
+    v2 = served.post("/v2/models/mmedagent/infer", {"inputs": inputs, "parameters": parameters})
+    (output,) = v2.json()["outputs"]
+    assert json.loads(output["data"][0])["votes"] == ballots
+    refused = served.post(url, {**body, "parameters": {"votes": 1000}})
+    assert refused.status_code == 400 and "1 to 16 are possible" in refused.json()["error"]
+
+
 def test_probes_metadata_and_metrics(served: Served) -> None:
     assert served.get("/v2/health/ready").json() == {"ready": True}
     assert served.get("/v2/models/mmedagent/ready").json()["ready"] is True
@@ -175,6 +198,8 @@ def test_the_command_line_asks_it(
         assert part in shown.output
     as_json = CliRunner().invoke(app, [*command, "--json"])
     assert json.loads(as_json.output)["version"] == served.version
+    voted = CliRunner().invoke(app, [*command, "--votes", "4"])
+    assert voted.exit_code == 0 and "of 4 drawn decisions" in voted.output
     image.write_bytes(picture()[:60])
     refused = CliRunner().invoke(app, command)
     assert isinstance(refused.exception, BadDataError)
