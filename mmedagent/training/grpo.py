@@ -84,7 +84,9 @@ def train_here(job: Job) -> dict[str, Any]:
         if trainer.state.global_step < job.steps:
             raise request.stopped(str(job.work))
     records = curve(job.stage, trainer.state.log_history)
-    _publish(job, trainer, processor, {FILE: curve_bytes(records)})
+    # A tokenizer that has padded a batch is saved with its padding: after a kill between the last
+    # step and here this one has not, and what is published must not tell.
+    _publish(job, trainer, load_processor(job.start), {FILE: curve_bytes(records)})
     return {
         "stage": job.stage,
         "steps": job.steps,
