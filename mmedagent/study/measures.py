@@ -92,7 +92,7 @@ class _Seen:
         self.best = letter_array(said.opinions[shared.best_specialist])
         self.opinions = [letter_array(letters) for letters in said.opinions.values()]
         right = np.stack([letters == self.gold for letters in self.opinions])
-        self.any = right.any(axis=0)
+        self.any: NDArray[np.bool_] = np.asarray(right.any(axis=0))
         self.tier = np.where(right.all(axis=0), "easy", np.where(self.any, "medium", "hard"))
 
 
