@@ -1,4 +1,10 @@
-"""The reward: R = R_format + R_accuracy (METHOD, section 'Training'). Nothing here raises."""
+"""The reward: R = R_format + R_accuracy (METHOD, section 'Training'). Nothing here raises.
+
+A completion earns 0, 0.5, 1 or 1.5. The two parts are independent, as in the paper: a malformed
+completion with exactly one answer block can still earn the accuracy, so that a policy that has yet
+to learn the format is told which answers are right; with no answer block, or two, it answered
+nothing. Which texts are the same answer: `mmedagent.consultation.normalise`.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
