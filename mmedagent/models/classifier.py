@@ -148,7 +148,8 @@ class TriageClassifier:
 
     def _tokens(self, image: bytes) -> int:
         _, grid = self._prepare(image)
-        return int(grid.prod()) // self.net.tower.spatial_merge_size**2
+        merged = int(grid.prod()) // self.net.tower.spatial_merge_size**2
+        return int(merged)
 
     def _prepare(self, data: bytes) -> Prepared:
         image = open_image(data)

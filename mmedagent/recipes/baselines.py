@@ -51,7 +51,7 @@ class TriageClassifierRecipe(BaseModel):
 
 
 class BaselinesRecipe(BaseModel):
-    """All of them. No task of a run reads this: the study does."""
+    """All of them. No task of a run reads this: `mmedagent study` does."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

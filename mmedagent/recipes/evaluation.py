@@ -66,10 +66,19 @@ class EvaluationRecipe(BaseModel):
     """Ask the challenger with each image replaced by one constant grey image."""
     options_permuted: bool = True
     """Ask the challenger with each case's options in another order."""
-    baselines: tuple[Baseline, ...] = ()
+    baselines: tuple[Baseline, ...] = (
+        "no_attending_rl",
+        "easy_only",
+        "easy_and_medium",
+        "without_specialists",
+        "self_vote",
+        "challenger_vote",
+        "random_specialty",
+    )
     """Which further systems are measured. One that is a model of its own needs that model's
-    folder; of those, a run has `easy_only` and `easy_and_medium`."""
-    votes: Annotated[int, Field(ge=1)] = 8
+    folder; of those, a run has `easy_only` and `easy_and_medium`. Left out by default is what asks
+    the panel about every case again, or many times, and `gold_specialty`, which no triage is."""
+    votes: Annotated[int, Field(ge=1)] = 5
     """Sampled decisions a case in `self_vote` and `challenger_vote`."""
     all_roles: Annotated[tuple[Specialty, ...], Field(min_length=1)] = SPECIALTIES
     """As whom `all_specialties` asks the panel; each is one call more to every specialist."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mmedagent.consultation.doctor import Sampling
+from mmedagent.recipes.baselines import BaselinesRecipe
 from mmedagent.recipes.data import DataRecipe, ValidationRecipe
 from mmedagent.recipes.evaluation import EvaluationRecipe
 from mmedagent.recipes.gate import GateRecipe
@@ -41,6 +42,7 @@ def laptop() -> Recipe:
             attending=WarmStartRecipe(fit=SupervisedRecipe(steps=80)),
         ),
         training=Training(triage=TriageRecipe(), attending=AttendingRecipe()),
+        baselines=BaselinesRecipe(),
         evaluation=EvaluationRecipe(),
         gate=GateRecipe(),
         serving=ServingRecipe(),

@@ -55,7 +55,8 @@ class Recipe(BaseModel):
     curriculum: CurriculumRecipe
     warm_start: WarmStarts
     training: Training
-    baselines: BaselinesRecipe = BaselinesRecipe()
+    baselines: BaselinesRecipe | None = None
+    """None where no baseline is trained: their loop is one process with all weights."""
     evaluation: EvaluationRecipe
     gate: GateRecipe
     serving: ServingRecipe
