@@ -1,0 +1,184 @@
+"""The page's tables, as Markdown."""
+
+from mmedagent.report.page import duration
+from mmedagent.study.comparisons import CLAIMS, ORDERS, SCHEDULES, TOPICS, factorial_row
+from mmedagent.study.markdown import MISSING, difference, probability, share, table
+from mmedagent.study.measures import ABANDONED, BEST, FOLLOWED, MAJORITY, TIERS
+from mmedagent.study.prose import targets
+from mmedagent.study.results import Results
+from mmedagent.study.rows import ORDERS as ORDER_TITLES
+from mmedagent.study.rows import SCHEDULES as SCHEDULE_TITLES
+
+_ABLATION = (
+    ("full", "full", ("71.5", "76.2", "73.3", "71.9")),
+    ("without triage", "random_specialty", ("66.3", "69.9", "66.2", "59.3")),
+    ("without specialists", "without_specialists", ("65.8", "67.8", "64.4", "54.2")),
+    ("without C-MARL", "without_c_marl", ("63.5", "65.5", "57.9", "50.2")),
+    ("easy only", "easy_only", ("64.7", "69.3", "68.2", "58.0")),
+    ("easy + medium", "easy_and_medium", ("69.4", "76.9", "70.8", "68.8")),
+)
+"""The paper's table (METHOD, section 'Published figures'), and our row for each of its."""
+_ROUTED = (
+    "full", "triage_classifier", "triage_supervised", "start", "random_specialty",
+    "all_specialties", "gold_specialty",
+)  # fmt: skip
+
+
+def targets_table(results: Results) -> str:
+    """Return what was to be reached, and whether it was."""
+    return table(("to be reached", "figure", ""), targets(results), 0)
+
+
+def accuracy_table(results: Results) -> str:
+    """Return all rows: greedy on the reported and the selection pool, sampled, seeds."""
+    rows = []
+    for name in results.names:
+        chosen = results.selection.find(name, "accuracy")
+        estimate = results.estimate(name)
+        rows.append(
+            (
+                results.title(name),
+                f"`{name}`",
+                share(estimate),
+                share(results.estimate(name, "sampled")),
+                MISSING if chosen is None else f"{100 * chosen.value:.1f}",
+                str(estimate.seeds) if estimate else MISSING,
+            )
+        )
+    head = ("system", "row", "accuracy, %", "sampled, %", "on validation, %", "seeds")
+    return table(head, rows, 4)
+
+
+def factorial_table(results: Results) -> str:
+    """Return order x schedule, accuracy with its interval."""
+    rows = [
+        [
+            ORDER_TITLES[order],
+            *(share(results.estimate(factorial_row(order, schedule))) for schedule in SCHEDULES),
+        ]
+        for order in ORDERS
+    ]
+    head = ["order", *(f"gamma {SCHEDULE_TITLES[s][1]}, %" for s in SCHEDULES)]
+    return table(head, rows, len(SCHEDULES))
+
+
+def differences_table(results: Results) -> str:
+    """Return the declared comparisons, topic by topic."""
+    rows = []
+    for topic, title in TOPICS.items():
+        rows.append((f"**{title}**", "", "", "", ""))
+        for compared in results.compared.values():
+            if compared.comparison.topic == topic:
+                estimate = compared.estimate
+                rows.append(
+                    (
+                        compared.comparison.title,
+                        difference(estimate),
+                        probability(None if estimate is None else estimate.p),
+                        probability(compared.adjusted),
+                        str(estimate.seeds) if estimate else MISSING,
+                    )
+                )
+    return table(("comparison", "points (95 %)", "p", "p, Holm", "seeds"), rows, 4)
+
+
+def tiers_table(results: Results) -> str:
+    """Return each row's accuracy by tier, and its rates of trust."""
+    keys = (*TIERS, FOLLOWED, ABANDONED)
+    rows = [
+        [results.title(name), *(share(results.estimate(name, key)) for key in keys)]
+        for name in results.names
+        if results.estimate(name, "easy")
+    ]
+    head = ("system", *TIERS, "follows a wrong consensus", "abandons a right one")
+    return table(head, rows, len(keys))
+
+
+def stages_table(results: Results) -> str:
+    """Return accuracy after each stage, all cases and by tier, of every row with stages."""
+    rows = []
+    for name in results.names:
+        if not results.estimate(name, "easy|accuracy"):
+            continue
+        for key in ("accuracy", *TIERS):
+            at = [results.measures.find("no_attending_rl", key)]
+            at += [results.measures.find(name, f"{stage}|{key}") for stage in TIERS]
+            values = [MISSING if found is None else f"{100 * found.value:.1f}" for found in at]
+            shown = results.title(name) if key == "accuracy" else ""
+            rows.append((shown, "all" if key == "accuracy" else key, *values))
+    head = ("system", "cases", "start", "stage 1", "stage 2", "stage 3")
+    return table(head, rows, 4)
+
+
+def routing_table(results: Results) -> str:
+    """Return how often each way of routing names the specialty, and what comes of it."""
+    rows = []
+    for name in _ROUTED:
+        estimate = results.estimate(name)
+        if estimate is not None:
+            routed = None if name == "all_specialties" else results.estimate(name, "triage")
+            rows.append((results.title(name), share(routed), share(estimate)))
+    return table(("system", "specialty named right, %", "accuracy, %"), rows, 2)
+
+
+def cost_table(results: Results) -> str:
+    """Return what one consultation costs, and what the row's cells took."""
+    rows = []
+    for name in results.names:
+        cost, cells = results.cost(name), results.cells(name)
+        if cost is None:
+            continue
+        mean = sum(cell.cpu_seconds.total for cell in cells) / len(cells)
+        rows.append(
+            (
+                results.title(name),
+                f"{cost.specialist_calls:.1f}",
+                f"{cost.prompt_tokens:.0f}",
+                f"{cost.completion_tokens:.1f}",
+                f"{1000 * cost.seconds:.0f}",
+                duration(mean),
+            )
+        )
+    head = (
+        "system",
+        "specialist calls",
+        "tokens read",
+        "tokens written",
+        "ms",
+        "CPU time of a cell",
+    )
+    return table(head, rows, 5)
+
+
+def ablation_table(results: Results) -> str:
+    """Return the paper's ablation table beside ours."""
+    rows = []
+    for title, name, published in _ABLATION:
+        ours = results.estimate(name)
+        against = results.difference(name, "full") if name != "full" else None
+        rows.append((title, *published, share(ours), difference(against)))
+    head = ("", "VQA-RAD", "SLAKE", "OmniMedVQA", "MMMU-Med", "ours, %", "ours − full, points")
+    return table(head, rows, 6)
+
+
+def claims_table(results: Results) -> str:
+    """Return the paper's claims, each with what decides it here and how it came out."""
+    rows = []
+    for claim in CLAIMS:
+        verdict = results.judge(claim)
+        found = [results.compared[name] for name in claim.comparisons]
+        here = "; ".join(f"{c.comparison.title} {difference(c.estimate)}" for c in found)
+        rows.append((claim.text, claim.published, here or claim.why_not, f"**{verdict}**"))
+    return table(("the paper's claim", "published", "here, points", "verdict"), rows, 0)
+
+
+def panel_table(results: Results) -> str:
+    """Return what the panel is like: how often it agrees, and how often it is right."""
+    tiers = results.measures.tiers
+    rows = [
+        (f"{tier} cases ({words})", f"{100 * tiers[tier].value:.1f}")
+        for tier, words in zip(TIERS, ("all right", "some right", "none right"), strict=True)
+    ]
+    for name in (MAJORITY, BEST):
+        rows.append((f"{results.title(name)} right", share(results.estimate(name))))
+    return table(("share of held-out cases", "%"), rows, 1)
