@@ -53,7 +53,7 @@ def columns_chart(
     rows: Sequence[tuple[str, Sequence[Estimate | None], str]],
 ) -> Markup:
     """Draw several shares of each row side by side, each column from 0 to 100 percent."""
-    left, gap, pitch, top = 190.0, 32.0, 20.0, 44.0
+    left, gap, pitch, top = 204.0, 32.0, 20.0, 44.0
     span = (WIDTH - left - 12 - gap * (len(columns) - 1)) / len(columns)
     height = top + pitch * len(rows) + 8
     items = []
@@ -155,11 +155,11 @@ def factorial_chart(
 def legend(entries: Sequence[tuple[str, str]], right: float, y: float) -> list[Markup]:
     """Return coloured squares with their names, ending at `right`."""
     items: list[Markup] = []
-    x = right - sum(24 + 6.3 * len(name) for name, _ in entries)
+    x = right - sum(28 + 6.7 * len(name) for name, _ in entries)
     for name, colour in entries:
         items.append(rectangle(x, y - 9, 10, 10, colour, 2))
         items.append(text(x + 15, y, name, 11, kind="soft"))
-        x += 24 + 6.3 * len(name)
+        x += 28 + 6.7 * len(name)
     return items
 
 

@@ -38,14 +38,15 @@ def colours() -> str:
 
 def standalone(svg: Markup) -> str:
     """Return a drawing as a file: its own colours, a ground, a margin."""
-    width, height = (float(n) for n in re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)[0])
+    text = str(svg)  # Markup would escape what is put into it
+    width, height = (float(n) for n in re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)[0])
     wide, tall = width + 2 * _MARGIN, height + 2 * _MARGIN
     box = f"{-_MARGIN:g} {-_MARGIN:g} {wide:g} {tall:g}"
     ground = (
         f'<rect x="{-_MARGIN:g}" y="{-_MARGIN:g}" width="{wide:g}" height="{tall:g}" rx="8"'
         ' fill="var(--paper)"></rect>'
     )
-    head, body = svg.split(">", 1)
+    head, body = text.split(">", 1)
     head = head.replace(
         re.findall(r'viewBox="[^"]*"', head)[0],
         f'xmlns="http://www.w3.org/2000/svg" width="{wide:g}" height="{tall:g}" viewBox="{box}"',

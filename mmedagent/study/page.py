@@ -132,8 +132,8 @@ def _sections(results: Results) -> list[tuple[str, str, list[str]]]:
             " tiny model on the starter data. Only the signs of the differences can be compared.",
             sections.ablation_table(results)]),
         ("claims", "What of the paper shows at this size", [
-            "Verdicts are computed. Shown: every interval named lies on the claim's side of zero and"
-            " stands after Holm's correction (without that: shown before correction);"
+            "Verdicts are computed. Shown: every interval named lies on the claim's side of zero"
+            " and stands after Holm's correction (without that: shown before correction);"
             " contradicted: one lies on the other side; otherwise not decided.",
             sections.claims_table(results)]),
         ("limits", "What this study cannot say", []),

@@ -56,7 +56,7 @@ def _doctor(
                 plain = seeded(recipes.triage_classifier, seed, context)
                 train_triage_classifier(context.cases, start, plain, folder, work)
             else:
-                tuned = seeded(recipes.supervised_triage, seed, context)
+                tuned = seeded(recipes.triage_supervised, seed, context)
                 train_supervised_triage(context.cases, start, tuned, folder, work)
     if kind == "classifier":
         return TriageClassifier.load(folder, batch_size=batch)

@@ -90,7 +90,7 @@ def tiers_table(results: Results) -> str:
         for name in results.names
         if results.estimate(name, "easy")
     ]
-    head = ("system", *TIERS, "follows a wrong consensus", "abandons a right one")
+    head = ("system", *TIERS, "follows a wrong one", "abandons a right one")
     return table(head, rows, len(keys))
 
 
