@@ -15,6 +15,14 @@ from mmedagent.errors import BrokenEvidenceError
 from mmedagent.evaluation.baselines import MAJORITY, RIGHT_ROLE, SPECIALIST, WRONG_ROLE
 from mmedagent.evaluation.bootstrap import ClusteredBootstrap, Estimate
 from mmedagent.evaluation.predictions import GREEDY, read_predictions
+from mmedagent.evaluation.table_figures import (
+    TRUST,
+    add_trust,
+    agreement_of_votes,
+    cost_figures,
+    letters_heard,
+    trust_of,
+)
 from mmedagent.recipes.evaluation import EvaluationRecipe
 
 GROUPS = ("tier", "modality", "specialty", "question_type")
@@ -41,14 +49,16 @@ def compute_metrics(predictions: Path, recipe: EvaluationRecipe) -> Figures:
     settings = (recipe.resamples, recipe.seed, recipe.confidence)
     bootstrap = ClusteredBootstrap(measured[key], *settings)
     tables = {name: measured[measured["system"] == name] for name in systems}
+    one = tables["challenger"][tables["challenger"]["sample"] == GREEDY]
+    panel_letters = letters_heard(one)
     for name, rows in tables.items():
         _add_system(bootstrap, name, rows, key)
+        add_trust(bootstrap, name, rows[rows["sample"] == GREEDY], panel_letters, key)
     bootstrap.run()
     images = measured.groupby("specialty")["image_digest"].nunique()
     barred = {str(s): bool(n >= recipe.bar_images) for s, n in images.items()}
     figures = {n: _system(bootstrap, n, rows, barred) for n, rows in tables.items()}
     best, panel = _panel(selection, key, settings)
-    one = tables["challenger"][tables["challenger"]["sample"] == GREEDY]
     return {
         "schema": 1,
         "predictions_digest": digest_file(predictions),
@@ -107,7 +117,9 @@ def _system(
     result: Figures = {
         "cases": len(greedy),
         "answered": float(greedy["letter"].notna().mean()),
-        "seconds": float(greedy["seconds"].mean()),
+        "cost": cost_figures(greedy),
+        "trust": trust_of(bootstrap, name, greedy),
+        "agreement": agreement_of_votes(greedy),
         "accuracy": figure("accuracy"),
         "sampled": figure("sampled"),
         "macro": {g: macro(f"{g}|{v}" for v in groups[g]) for g in ("modality", "specialty")},
@@ -191,6 +203,7 @@ def _differences(bootstrap: ClusteredBootstrap, systems: list[str], best: str) -
                 ("triage", "triage"),
                 ("triage_sampled", "triage sampled"),
                 *((tier, f"tier|{tier}") for tier in TIERS),
+                *((rate, rate) for rate in TRUST),
             )
         }
         result[other] = {

@@ -174,5 +174,5 @@ _VARIANTS: Mapping[Baseline, Variant] = {
     "all_specialties": _all_roles,
     "gold_specialty": _gold,
     "triage_classifier": _other_triage,
-    "supervised_triage": _other_triage,
+    "triage_supervised": _other_triage,
 }

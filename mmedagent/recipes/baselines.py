@@ -59,5 +59,5 @@ class BaselinesRecipe(BaseModel):
     supervised_without_opinions: SupervisedAttendingRecipe = SupervisedAttendingRecipe(
         opinions=False
     )
-    supervised_triage: SupervisedTriageRecipe = SupervisedTriageRecipe()
+    triage_supervised: SupervisedTriageRecipe = SupervisedTriageRecipe()
     triage_classifier: TriageClassifierRecipe = TriageClassifierRecipe()

@@ -24,7 +24,7 @@ Baseline = Literal[
     "all_specialties",
     "gold_specialty",
     "triage_classifier",
-    "supervised_triage",
+    "triage_supervised",
 ]
 """What the challenger is compared with beside the Start, the champion and the panel, by name; each
 is described in docs/evaluation.md."""
@@ -36,7 +36,7 @@ OF_THEIR_OWN: frozenset[Baseline] = frozenset(
         "supervised_with_opinions",
         "supervised_without_opinions",
         "triage_classifier",
-        "supervised_triage",
+        "triage_supervised",
     }
 )
 """Models of their own that no run trains: the study does, or whoever calls their trainer."""

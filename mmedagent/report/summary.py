@@ -12,7 +12,7 @@ from mmedagent.cases.case import Case
 from mmedagent.report.curves import read_curves
 from mmedagent.report.examples import RULE, choose_examples, count_overruled, example
 from mmedagent.report.rundir import RunFolder
-from mmedagent.report.tables import baselines, data_table, key_figures
+from mmedagent.report.tables import ablation, baselines, data_table, key_figures
 
 SCHEMA_FILE = Path(__file__).with_name("summary.schema.json")
 _DEFAULT_BAR_IMAGES = 20
@@ -34,6 +34,7 @@ def summarise(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
     least = _DEFAULT_BAR_IMAGES if metrics is None else metrics["bar_images"]
     data = run.attempt("data", partial(data_table, cases, pool, least)) if cases else None
     rows = None if metrics is None else run.attempt("baselines", partial(baselines, metrics))
+    ablated = None if metrics is None else run.attempt("ablation", partial(ablation, metrics))
     tiles = None if metrics is None else run.attempt("key figures", partial(key_figures, metrics))
     summary = {
         "schema": 1,
@@ -47,6 +48,7 @@ def summarise(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         "verdict": verdict,
         "metrics": metrics,
         "baselines": rows or [],
+        "ablation": ablated or [],
         "examples": examples,
         "data": data,
         "registration": run.result("register"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mmedagent.cases.case import POOLS, SPECIALTIES, Case
+from mmedagent.evaluation.published import ABLATION, SETS
 
 Figures = Mapping[str, Any]
 
@@ -12,9 +13,25 @@ LABELS = {
     "champion": "champion",
     "start": "start (warm start only)",
     "panel_majority": "panel majority vote",
+    "no_attending_rl": "trained triage, attending's start",
+    "easy_only": "attending after the easy stage",
+    "easy_and_medium": "attending after the medium stage",
+    "without_c_marl": "without C-MARL (plain GRPO, shuffled)",
+    "supervised_with_opinions": "supervised attending",
+    "without_specialists": "challenger without opinions",
+    "supervised_without_opinions": "supervised attending without opinions",
+    "self_vote": "vote of the attending without opinions",
+    "challenger_vote": "vote of the challenger",
+    "random_specialty": "panel asked as a random specialty",
+    "all_specialties": "panel asked as every specialty",
+    "gold_specialty": "panel asked as the gold specialty (oracle)",
+    "triage_classifier": "triage by a plain classifier",
+    "triage_supervised": "triage fine-tuned on gold",
     "text_only": "challenger, grey image",
     "options_permuted": "challenger, options permuted",
 }
+ORACLES = ("gold_specialty",)
+"""Systems that are told what no deployed one knows: upper bounds, not competitors."""
 
 
 def baselines(metrics: Figures) -> list[dict[str, Any]]:
@@ -37,10 +54,35 @@ def baselines(metrics: Figures) -> list[dict[str, Any]]:
                 "triage": figures["triage"] and figures["triage"]["accuracy"],
                 "difference": difference and difference["accuracy"],
                 "answered": figures["answered"],
-                "seconds": figures["seconds"],
+                "oracle": name in ORACLES,
+                "cost": figures["cost"],
+                "trust": figures["trust"],
+                "agreement": figures["agreement"],
             }
         )
     return rows
+
+
+def ablation(metrics: Figures) -> list[dict[str, Any]]:
+    """Return the paper's ablation rows that were measured here, its figures beside ours.
+
+    Empty when nothing but the full system was. `difference` is challenger minus the row, paired.
+    """
+    systems = metrics["systems"]
+    rows = []
+    for row in ABLATION:
+        if row.system in systems:
+            difference = metrics["differences"].get(row.system)
+            rows.append(
+                {
+                    "title": row.title,
+                    "system": row.system,
+                    "published": dict(zip(SETS, row.percent, strict=True)),
+                    "accuracy": systems[row.system]["accuracy"],
+                    "difference": difference and difference["accuracy"],
+                }
+            )
+    return rows if len(rows) > 1 else []
 
 
 def key_figures(metrics: Figures) -> list[dict[str, Any]]:

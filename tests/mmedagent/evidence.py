@@ -152,12 +152,21 @@ def known_model(cases, name: str, skill: float, kind: str) -> Model:
     return Model(digest_value([name, skill, kind]), lambda: KnownDoctor(cases, name, skill, kind))
 
 
+def known_stages(cases) -> dict[str, Model]:
+    """Return the attending after the easy and after the medium stage: what every run has."""
+    return {
+        "easy_only": known_model(cases, "after easy", 0.6, "attending"),
+        "easy_and_medium": known_model(cases, "after medium", 0.7, "attending"),
+    }
+
+
 __all__ = [
     "FALLBACK_SPECIALTY",
     "KnownDoctor",
     "KnownPanel",
     "json",
     "known_model",
+    "known_stages",
     "known_system",
     "make_cases",
 ]

@@ -9,7 +9,7 @@ from mmedagent.evaluation.predictions import read_predictions
 from mmedagent.recipes.evaluation import EvaluationRecipe
 from tests.mmedagent.evidence import KnownPanel, known_system, make_cases
 
-RECIPE = EvaluationRecipe(samples=2, batch_size=50, resamples=500)
+RECIPE = EvaluationRecipe(samples=2, batch_size=50, resamples=500, baselines=())
 
 
 @pytest.fixture(scope="module")

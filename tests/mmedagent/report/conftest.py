@@ -14,7 +14,7 @@ from mmedagent.gate.decide import decide
 from mmedagent.recipes.evaluation import EvaluationRecipe
 from mmedagent.recipes.gate import GateRecipe
 from mmedagent.report.rundir import KNOWN_TASKS
-from tests.mmedagent.evidence import KnownPanel, known_system, make_cases
+from tests.mmedagent.evidence import KnownPanel, known_stages, known_system, make_cases
 
 SECONDS = [3.2, 8.4, 21.0, 0.4, 9.5, 14.2, 96.0, 61.0, 55.0, 58.0, 44.0, 2.1, 4.4, 9.0]
 
@@ -100,7 +100,15 @@ def finished_run(tmp_path_factory):
         "challenger": known_system(held_out, "challenger", 0.9, 0.8),
     }
     recipe = EvaluationRecipe(samples=2, resamples=1000)
-    rows = measure(held_out, systems, KnownPanel(held_out), recipe, run / "work", {})
+    rows = measure(
+        held_out,
+        systems,
+        KnownPanel(held_out),
+        recipe,
+        run / "work",
+        {},
+        known_stages(held_out),
+    )
     publish(rows, recipe, run / "evaluation")
     decide(run / "evaluation", GateRecipe(resamples=1000), run / "verdict")
     (run / "validation").mkdir()

@@ -127,6 +127,55 @@ def test_the_figures_are_those_of_the_evaluation(finished_run):
     assert data["all"]["cases"] == sum(sizes["cases"] for sizes in data["totals"].values())
 
 
+def test_the_papers_ablation_stands_beside_what_was_measured(finished_run):
+    page, summary = read(finished_run)
+    systems = summary["metrics"]["systems"]
+    titles = {row["title"]: row for row in summary["ablation"]}
+    # `without C-MARL` is a model that no run trains, so it is not there.
+    assert list(titles) == [
+        "full",
+        "without triage",
+        "without specialists",
+        "easy only",
+        "easy + medium",
+    ]
+    row = titles["without triage"]
+    assert row["published"] == {
+        "VQA-RAD": 66.3,
+        "SLAKE": 69.9,
+        "OmniMedVQA": 66.2,
+        "MMMU-Med": 59.3,
+    }
+    assert row["accuracy"] == systems["random_specialty"]["accuracy"]
+    full, ours = titles["full"]["accuracy"]["value"], row["accuracy"]["value"]
+    assert row["difference"]["value"] == pytest.approx(full - ours)
+    assert titles["full"]["difference"] is None
+    assert "Ablation" in page.words and "Paper: VQA-RAD" in page.words and "66.3" in page.words
+
+
+def test_without_a_row_of_the_paper_there_is_no_ablation_table(copied):
+    from mmedagent.report.tables import ablation
+
+    metrics = json.loads((copied / "evaluation/metrics.json").read_text())
+    kept = ("challenger", "champion", "start", "panel_majority", "specialist:left")
+    metrics["systems"] = {name: metrics["systems"][name] for name in kept}
+    assert ablation(metrics) == []
+    write_json(copied / "evaluation/metrics.json", metrics)
+    page, summary = read(copied)
+    assert summary["ablation"] == [] and "Paper: VQA-RAD" not in page.words
+
+
+def test_trust_and_cost_are_shown_for_every_system(finished_run):
+    page, summary = read(finished_run)
+    rows = {row["system"]: row for row in summary["baselines"]}
+    trust = rows["challenger"]["trust"]["follows_wrong_consensus"]
+    assert f"{100 * trust['value']:.1f}" in page.words
+    assert rows["self_vote"]["cost"]["specialist_calls"] == 0
+    assert rows["challenger"]["cost"]["specialist_calls"] == 3
+    assert "challenger without opinions*" in page.words
+    assert not any(row["oracle"] for row in summary["baselines"])
+
+
 def test_both_show_the_same_interval_for_the_same_difference(finished_run):
     _, summary = read(finished_run)
     row = summary["verdict"]["rows"][0]
