@@ -10,6 +10,7 @@ import base64
 import binascii
 import io
 import json
+import re
 import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from mmedagent.recipes.serving import ServingRecipe
 NOTICE = "Decision support under study: not a medical device. A clinician decides."
 _FIELDS = {"image", "question", "options"}
 _FORMATS = ("PNG", "JPEG")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Asked(NamedTuple):
@@ -133,16 +135,21 @@ def _question(number: int, instance: Any, limits: ServingRecipe) -> Question:
         given = sorted(instance) if isinstance(instance, dict) else type(instance).__name__
         raise fail(f"image, question and options are wanted, and nothing else; got {given}")
     question = instance["question"]
-    if not isinstance(question, str) or not question.strip():
+    if not _is_text(question):
         raise fail("question: a text is wanted")
     if len(question) > limits.question_characters:
         raise fail(f"question: longer than {limits.question_characters} characters")
     options = instance["options"]
-    if not isinstance(options, list) or not all(isinstance(o, str) and o.strip() for o in options):
+    if not isinstance(options, list) or not all(map(_is_text, options)):
         raise fail("options: a list of texts is wanted")
     _check_options(options, limits, fail)
     image = _image(instance["image"], limits, fail)
     return Question(image=image, question=question, options=tuple(options))
+
+
+def _is_text(value: Any) -> bool:
+    """Half a surrogate pair, which JSON can spell, is in no text: no tokenizer could read it."""
+    return isinstance(value, str) and bool(value.strip()) and not _SURROGATE.search(value)
 
 
 def _check_options(options: Sequence[str], limits: ServingRecipe, fail: Any) -> None:

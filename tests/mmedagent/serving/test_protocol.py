@@ -67,6 +67,8 @@ def test_a_good_question_is_read() -> None:
         ({"image": encoded(side=101)}, "image: 101 x 101 is more than 10000 pixels"),
         ({"image": bomb()}, "image: "),
         ({"question": " "}, "question: a text is wanted"),
+        ({"question": "which \ud800?"}, "question: a text is wanted"),
+        ({"options": ["CT", "MR\udfff"]}, "options: a list of texts is wanted"),
         ({"question": 7}, "question: a text is wanted"),
         ({"question": "x" * 2001}, "question: longer than 2000"),
         ({"question": ...}, "image, question and options are wanted"),
