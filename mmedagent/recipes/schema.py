@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mmedagent.errors import UsageError
 from mmedagent.recipes.baselines import BaselinesRecipe
 from mmedagent.recipes.data import DataRecipe, ValidationRecipe
 from mmedagent.recipes.evaluation import EvaluationRecipe
@@ -60,3 +61,12 @@ class Recipe(BaseModel):
     evaluation: EvaluationRecipe
     gate: GateRecipe
     serving: ServingRecipe
+
+    @property
+    def trained_baselines(self) -> BaselinesRecipe:
+        """The section `baselines`; raises `UsageError` where the recipe has none."""
+        if self.baselines is None:
+            raise UsageError(
+                f"the recipe {self.name!r} trains no baselines: its section `baselines` is null"
+            )
+        return self.baselines

@@ -100,7 +100,7 @@ def _rl(
 
 
 def _supervised(opinions: bool, seed: int, context: Context) -> Trained:
-    recipes = context.recipe.baselines
+    recipes = context.recipe.trained_baselines
     plain = recipes.supervised_with_opinions if opinions else recipes.supervised_without_opinions
     recipe = seeded(plain, seed, context)
     name = f"supervised-{digest_value(recipe.model_dump(mode='json'))[:16]}"

@@ -49,7 +49,7 @@ def _doctor(
     if kind == "start":
         return LocalDoctor(start, batch_size=batch)
     folder, work = (context.seed_work(seed) / f"triage-{kind}{end}" for end in ("", ".work"))
-    recipes = context.recipe.baselines
+    recipes = context.recipe.trained_baselines
     with FileLock(f"{folder}.lock"):
         if not folder.exists():
             if kind == "classifier":
