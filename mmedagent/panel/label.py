@@ -15,6 +15,8 @@ from mmedagent.panel.table import OPINIONS, write_opinions
 from mmedagent.recipes.panel import LabelRecipe, PanelRecipe
 
 POOLS_LABELLED = ("warm_start", "train")
+OFF_ROLE_POOL = "train"
+"""Reinforcement learning can weigh doubtful opinions; a warm start on them stands lower."""
 
 
 def label(
@@ -71,9 +73,9 @@ def label(
 def roles_asked(pool: Sequence[Case], labels: LabelRecipe) -> list[Specialty]:
     """Return the specialty that the panel is asked in about each case of `pool`.
 
-    The gold one, or for about `labels.off_role_share` of the cases one of the others that occur in
-    `pool`, each as likely as the next. Both are a function of the seed and the case's id: a larger
-    share keeps the cases of a smaller one, and other cases change nobody's choice.
+    The gold one, or for about `labels.off_role_share` of the `train` cases one of the others that
+    occur in `pool`, each as likely as the next. Both are a function of the seed and the case's id:
+    a larger share keeps the cases of a smaller one, and other cases change nobody's choice.
 
     Raises `BadDataError` when another specialty is asked for and only one occurs.
     """
@@ -86,7 +88,7 @@ def roles_asked(pool: Sequence[Case], labels: LabelRecipe) -> list[Specialty]:
     roles: list[Specialty] = []
     for case in pool:
         draw = random.Random(f"{labels.seed}:{case.case_id}")  # of a text: the same everywhere
-        off = draw.random() < labels.off_role_share
+        off = draw.random() < labels.off_role_share and case.pool == OFF_ROLE_POOL
         others = [role for role in there if role != case.specialty]
         roles.append(draw.choice(others) if off else case.specialty)
     return roles

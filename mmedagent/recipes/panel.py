@@ -119,9 +119,9 @@ class LabelRecipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     off_role_share: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of these cases that the panel is asked about in another specialty than the gold one.
-    The paper's is 0. Above 0 the attending learns how far opinions can be trusted when triage
-    erred, as it does once it is deployed."""
+    """Share of the `train` cases that the panel is asked about in another specialty than the gold
+    one; the warm start always hears the gold one. The paper's is 0. Above 0 the attending learns
+    how far opinions can be trusted when triage erred, as it does once it is deployed."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of which cases these are, and which specialty each is asked in."""
 

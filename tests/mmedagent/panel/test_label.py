@@ -72,6 +72,11 @@ def test_a_share_of_the_cases_is_labelled_off_role(served: ServedPanel, tmp_path
     assert roles == [{role} for role in roles_asked(pool, labels)]
     off = sum(role != {each.specialty} for role, each in zip(roles, pool, strict=True))
     assert 0 < off == facts["off_role"] < len(pool)
+    assert all(
+        role == {each.specialty}
+        for role, each in zip(roles, pool, strict=True)
+        if each.pool == "warm_start"
+    )
 
 
 def test_off_roles_are_uniform_over_the_others_and_a_matter_of_case_and_seed_alone() -> None:
