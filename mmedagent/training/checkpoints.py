@@ -18,6 +18,7 @@ from mmedagent.training.checkpoint_folder import (
     remove_leftovers,
 )
 from mmedagent.training.interrupt import StopRequest
+from mmedagent.training.partitions import load_partition, save_partition
 from mmedagent.training.randomness import random_states, set_random_states
 from mmedagent.training.tensor_files import load_state, load_weights, save_state, save_weights
 
@@ -29,9 +30,8 @@ class AtomicCheckpoints(Trainer):
 
     What is in one: the trained weights (frozen ones come from the start again), the states of
     optimiser, scheduler, gradient scaler and random generators, `trainer_state.json` with the
-    curve, and the manifest. One process and data parallel ones write and read all of it without
-    pickle. Where optimiser and weights are partitioned (DeepSpeed, FSDP) those two are left to the
-    library that partitioned them.
+    curve, and the manifest, all without pickle. Where DeepSpeed has divided weights and optimiser
+    among the processes, each writes its own part (`mmedagent.training.partitions`).
 
     Put it before the trainer class among the bases, and set `fingerprint` before `train`.
     """
@@ -43,8 +43,8 @@ class AtomicCheckpoints(Trainer):
 
     @property
     def partitioned(self) -> bool:
-        """Whether another library holds the optimiser's state, and reads and writes it."""
-        return bool(self.is_deepspeed_enabled or self.is_fsdp_enabled)
+        """Whether the optimiser's state is divided among the processes (ZeRO)."""
+        return bool(self.is_deepspeed_enabled)
 
     def train(self, resume_from_checkpoint: Any = None, *rest: Any, **options: Any) -> Any:
         """Train, from the checkpoint folder `resume_from_checkpoint` if one is given.
@@ -103,21 +103,24 @@ class AtomicCheckpoints(Trainer):
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Write nothing: TRL would put a page beside each checkpoint."""
 
-    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        if self._staging is None or self.partitioned:
-            super()._save(output_dir, state_dict)
-            Path(output_dir or self.args.output_dir, "training_args.bin").unlink()  # a pickle
-            return
-        folder = Path(output_dir or self._staging)
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Write the trained weights; those that are divided are written with the optimiser's state.
+
+        `Trainer`'s would gather them in one process, with a pickle of its arguments beside.
+        """
+        folder = Path(output_dir or self.args.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
-        save_weights(folder, self._module)
+        if self.args.should_save and not self.partitioned:
+            save_weights(folder, self._module)
 
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        folder = Path(output_dir)
         if self.partitioned:
-            super()._save_optimizer_and_scheduler(output_dir)
+            save_partition(self.deepspeed, folder)
         elif self.args.should_save:
-            save_state(Path(output_dir), "optimizer", self.optimizer.state_dict())
-            save_state(Path(output_dir), "scheduler", self.lr_scheduler.state_dict())
+            save_state(folder, "optimizer", self.optimizer.state_dict())
+        if self.args.should_save:
+            save_state(folder, "scheduler", self.lr_scheduler.state_dict())
 
     def _save_scaler(self, output_dir: str) -> None:
         scaler = getattr(self.accelerator, "scaler", None)
@@ -137,17 +140,28 @@ class AtomicCheckpoints(Trainer):
         hub's and not the module's: it warns about every key and goes on with the weights it began
         with.
         """
-        if self.partitioned:
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
-            return
         load_weights(Path(resume_from_checkpoint), self._module)
 
+    def _prepare_for_training(
+        self, max_steps: int, train_dataloader: Any, resume_from_checkpoint: str | None
+    ) -> Any:
+        if not self.partitioned:
+            return super()._prepare_for_training(
+                max_steps, train_dataloader, resume_from_checkpoint
+            )
+        # Told of a checkpoint, this would look for DeepSpeed's own, which is a pickle.
+        prepared = super()._prepare_for_training(max_steps, train_dataloader, None)
+        self._load_optimizer_and_scheduler(resume_from_checkpoint)
+        return prepared
+
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is None:
+            return
         if self.partitioned:
-            super()._load_optimizer_and_scheduler(checkpoint)
-        elif checkpoint is not None:
+            load_partition(self.deepspeed, Path(checkpoint))
+        else:
             self.optimizer.load_state_dict(load_state(Path(checkpoint), "optimizer"))
-            self.lr_scheduler.load_state_dict(load_state(Path(checkpoint), "scheduler"))
+        self.lr_scheduler.load_state_dict(load_state(Path(checkpoint), "scheduler"))
 
     def _load_scaler(self, checkpoint: str | None) -> None:
         scaler = getattr(self.accelerator, "scaler", None)

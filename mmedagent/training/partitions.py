@@ -5,6 +5,8 @@ JSON: its share of the float32 weights and of the optimiser's state, as `state_d
 optimiser names them. They are read back by as many processes as wrote them.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,11 @@ _OPTIMISER = {2: "base_optimizer_state", 3: "optimizer_state_dict"}
 
 def save_partition(engine: Any, folder: Path) -> None:
     """Write this process's partition of `engine`, a DeepSpeed engine, into `folder`."""
-    engine.optimizer.checkpoint_event_prologue()
     stage = engine.zero_optimization_stage()
-    state = engine.optimizer.state_dict()
-    weights = [tensor.detach().clone() for tensor in state[_WEIGHTS[stage]]]
-    kept = {"weights": weights, "optimizer": state[_OPTIMISER[stage]]}
-    save_state(folder, _name(), kept)
-    engine.optimizer.checkpoint_event_epilogue()
+    with _gathered_aside(engine):
+        state = engine.optimizer.state_dict()
+        kept = {"weights": list(state[_WEIGHTS[stage]]), "optimizer": state[_OPTIMISER[stage]]}
+        save_state(folder, _name(), kept)
 
 
 def load_partition(engine: Any, folder: Path) -> None:
@@ -33,18 +33,28 @@ def load_partition(engine: Any, folder: Path) -> None:
     stage = engine.zero_optimization_stage()
     kept = load_state(folder, _name())
     optimizer = engine.optimizer
-    optimizer.checkpoint_event_prologue()
-    own = optimizer.state_dict() | {
-        _WEIGHTS[stage]: kept["weights"],
-        _OPTIMISER[stage]: kept["optimizer"],
-    }
-    # DeepSpeed looks at this process's entry alone.
-    states: list[Any] = [None] * torch.distributed.get_world_size()
-    states[torch.distributed.get_rank()] = own
-    optimizer.load_state_dict(states, load_optimizer_states=True, load_from_fp32_weights=True)
-    if stage == 2:
-        optimizer.update_lp_params()
-    optimizer.checkpoint_event_epilogue()
+    with _gathered_aside(engine):
+        own = optimizer.state_dict() | {
+            _WEIGHTS[stage]: kept["weights"],
+            _OPTIMISER[stage]: kept["optimizer"],
+        }
+        # DeepSpeed looks at this process's entry alone.
+        states: list[Any] = [None] * torch.distributed.get_world_size()
+        states[torch.distributed.get_rank()] = own
+        optimizer.load_state_dict(states, load_optimizer_states=True, load_from_fp32_weights=True)
+        if stage == 2:
+            optimizer.update_lp_params()  # stage 3 does it by itself
+
+
+@contextmanager
+def _gathered_aside(engine: Any) -> Iterator[None]:
+    """In stage 3, put small weights that every process holds whole back into parts meanwhile."""
+    if engine.zero_optimization_stage() != 3:
+        yield
+        return
+    engine.optimizer.checkpoint_event_prologue()
+    yield
+    engine.optimizer.checkpoint_event_epilogue()
 
 
 def _name() -> str:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from pathlib import Path
 
 from mmedagent import progress
@@ -21,6 +22,8 @@ def main() -> int:
     folder = Path(sys.argv[1])
     rank = int(os.environ["RANK"])
     threading.Thread(target=_end_with_launcher, args=(folder / launch.ALIVE,), daemon=True).start()
+    # DeepSpeed calls what newer PyTorch has other names for, in every step.
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")
     if rank:
         os.environ.pop(progress.VARIABLE, None)  # one voice
     try:
@@ -50,8 +53,10 @@ def join(deepspeed: bool) -> None:
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     if deepspeed:
         os.environ["DS_ACCELERATOR"] = "cpu"
-        from deepspeed import init_distributed
+        from deepspeed import init_distributed, ops
 
+        # Or it would compile its own exchange over shared memory first, if there is a compiler.
+        ops.__compatible_ops__ = {}
         init_distributed("gloo")  # or it would look for MPI and oneCCL
 
 

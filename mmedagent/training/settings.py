@@ -56,6 +56,8 @@ def grpo_config(recipe: GrpoRecipe, steps: int, kl: float, work: Path) -> GRPOCo
         seed=recipe.seed,
         use_cpu=not torch.cuda.is_available(),
         ddp_backend="gloo" if recipe.distributed and not torch.cuda.is_available() else None,
+        # Every prompt has an image, so every trained weight is used in every pass.
+        ddp_find_unused_parameters=False,
         deepspeed=zero,
         bf16=recipe.dtype == "bfloat16",
         gradient_checkpointing=recipe.gradient_checkpointing,

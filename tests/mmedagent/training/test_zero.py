@@ -1,0 +1,178 @@
+"""DDP, ZeRO-2 and ZeRO-3 with two processes under torchrun, as a DAG step starts them."""
+
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from trl import GRPOTrainer
+
+from mmedagent.consultation.doctor import Prompt
+from mmedagent.consultation.prompts import triage_messages
+from mmedagent.digests import digest_folder
+from mmedagent.errors import MMedAgentError
+from mmedagent.models.load import load_model
+from mmedagent.recipes.scale import DeepSpeedRecipe
+from mmedagent.recipes.training import TriageRecipe
+from mmedagent.training import launch
+from mmedagent.training.checkpoints import last_checkpoint
+from mmedagent.training.grpo import Task, train
+from mmedagent.training.reward import names_specialty
+from mmedagent.training.tensor_files import save_state
+from tests.mmedagent.training import recorded
+
+SPREAD = {
+    "ddp": {"deepspeed": None},
+    "zero-2": {"deepspeed": DeepSpeedRecipe(stage=2)},
+    "zero-3": {"deepspeed": DeepSpeedRecipe(stage=3)},
+}
+RECIPE = TriageRecipe(
+    prompts_per_step=4,
+    generations=4,
+    warmup_steps=0,
+    schedule="constant",
+    max_grad_norm=1e6,
+    max_new_tokens=9,
+    checkpoint_every=2,
+    drop_groups_without_variance=True,
+    kl=0.02,
+)
+DESCENT = RECIPE.model_copy(update={"learning_rate": 0.5, "checkpoint_every": 100})
+
+
+@pytest.fixture(scope="module")
+def tasks(draw_cases):
+    return [
+        Task(
+            Prompt(triage_messages(case.view(), "compact"), (case.image,)),
+            case,
+            entropy=(0.0001, 0.005, 0.03)[n % 3],
+            kl=(0.001, 0.004, 0.01)[n % 3],
+        )
+        for n, case in enumerate(draw_cases(4, "train"))
+    ]
+
+
+def _train(tasks, start, folder, recipe, steps):
+    return train(
+        tasks, names_specialty, start, recipe, steps,
+        stage="triage", out=folder / "out", work=folder,
+    )  # fmt: skip
+
+
+def _instead(script):
+    """Return what starts `script` under torchrun in the place of the rank's module."""
+    command = launch._command
+
+    def of_the_script(folder, processes):
+        *torchrun, _, _, job = command(folder, processes)
+        return [*torchrun, str(script), job]
+
+    return of_the_script
+
+
+@pytest.fixture(scope="module")
+def one_process(tasks, tiny_start, tmp_path_factory):
+    """A recorded batch, and what one process makes of it: gradients, weights after three steps.
+
+    One of the four groups has no variance, so that the two processes' shares of the loss differ;
+    policy, reference and sampling policy differ, so that ratio and KL pull.
+    """
+    folder = tmp_path_factory.mktemp("one")
+    caught = []
+    roll_out = GRPOTrainer._generate_and_score_completions
+
+    class Enough(BaseException):
+        pass
+
+    def catch(trainer, inputs):
+        caught.append(roll_out(trainer, inputs))
+        raise Enough
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Enough):
+        patch.setattr(GRPOTrainer, "_generate_and_score_completions", catch)
+        _train(tasks, tiny_start, folder, DESCENT, 1)
+    (rollouts,) = caught
+    draw = torch.Generator().manual_seed(0)
+    shape = rollouts["completion_ids"].shape
+    rollouts["advantages"] = torch.randn(16, generator=draw)
+    rollouts["advantages"][:4] = 0
+    reference = rollouts["ref_per_token_logps"]
+    rollouts["ref_per_token_logps"] = reference + 0.3 * torch.randn(shape, generator=draw)
+    rollouts["old_per_token_logps"] = reference + 0.1 * torch.randn(shape, generator=draw)
+    del rollouts["num_items_in_batch"]  # TRL's, not used by our loss
+    record = folder / "record"
+    record.mkdir()
+    save_state(record, "rollouts", rollouts)
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name, new in recorded.patches(record, folder / "gradients.st"):
+            patch.setattr(owner, name, new)
+        _train(tasks, tiny_start, folder, DESCENT, 3)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", SPREAD)
+def test_two_processes_compute_the_gradients_and_steps_of_one(
+    way, one_process, tasks, tiny_start, tmp_path, monkeypatch
+):
+    shutil.copytree(one_process / "record", tmp_path / "record")
+    monkeypatch.setattr(launch, "_command", _instead(recorded.__file__))
+    # Two micro-batches each, into which the dropped group's rows fall unevenly.
+    recipe = DESCENT.model_copy(update={"processes": 2, "micro_batch": 4, **SPREAD[way]})
+    _train(tasks, tiny_start, tmp_path, recipe, 3)
+
+    ours, theirs = (load_file(path / "gradients.st") for path in (tmp_path, one_process))
+    assert ours.keys() == theirs.keys() == dict(load_model(tiny_start).named_parameters()).keys()
+    for name, expected in theirs.items():
+        assert (ours[name] - expected).norm() <= 1e-5 * expected.norm(), name
+    start, ended, expected = (
+        load_model(path).state_dict()
+        for path in (tiny_start, tmp_path / "out", one_process / "out")
+    )
+    for name, value in expected.items():
+        moved = (value - start[name]).norm()
+        assert moved > 0 and (ended[name] - value).norm() <= 1e-4 * moved, name
+
+
+DYING = """
+import os, sys
+from mmedagent.training import curves, rank
+
+def die(self, args, state, control, **_):
+    if state.global_step == 3 and os.environ["RANK"] == "1":
+        os._exit(9)
+
+curves.Progress.on_log = die
+sys.exit(rank.main())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["zero-2", "zero-3"])
+def test_a_run_is_saved_resumed_consolidated_and_read_in_one_process(
+    way, tasks, tiny_start, tmp_path, monkeypatch
+):
+    recipe = RECIPE.model_copy(update={"processes": 2, "learning_rate": 1e-3, **SPREAD[way]})
+    dying = tmp_path / "dying.py"
+    dying.write_text(DYING)
+    with monkeypatch.context() as patch, pytest.raises(MMedAgentError):
+        patch.setattr(launch, "_command", _instead(dying))
+        _train(tasks, tiny_start, tmp_path / "cut", recipe, 3)
+    checkpoint = last_checkpoint(tmp_path / "cut")
+    assert checkpoint.name == "checkpoint-2"
+    kinds = {path.suffix for path in checkpoint.iterdir()}
+    assert kinds == {".json", ".safetensors"}, "no pickle"
+    assert (checkpoint / "partition-1.safetensors").exists()
+    facts = _train(tasks, tiny_start, tmp_path / "cut", recipe, 3)
+    assert facts["steps"] == 3 and facts["reward_last"] > 0
+
+    start, out = (load_model(path).state_dict() for path in (tiny_start, tmp_path / "cut/out"))
+    assert {n: v.shape for n, v in out.items()} == {n: v.shape for n, v in start.items()}
+    name = "model.language_model.layers.0.mlp.up_proj.weight"
+    assert not torch.equal(out[name], start[name])
+    published = {path.name for path in (tmp_path / "cut/out").iterdir()}
+    assert published == {path.name for path in tiny_start.iterdir()} | {"curves.jsonl"}
+
+    _train(tasks, tiny_start, tmp_path / "whole", recipe, 3)
+    assert digest_folder(tmp_path / "cut/out") == digest_folder(tmp_path / "whole/out")
