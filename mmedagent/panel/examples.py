@@ -65,4 +65,4 @@ def _of_case(
 
 def _example(case: Case, role: Specialty, letter: str, style: Style = "compact") -> Example:
     prompt = Prompt(specialist_messages(case.view(), role, style), (case.image,))
-    return Example(prompt, option_completion(case, letter))
+    return Example(prompt, option_completion(case, letter), case.case_id)

@@ -22,18 +22,28 @@ BAD_BATCH = "bad_batch.json"
 
 
 def stop_at_bad_number(
-    what: str, value: float, mend: str, *, step: int, cases: Iterable[str], work: Path
+    what: str,
+    value: float,
+    mend: str,
+    *,
+    step: int,
+    cases: Iterable[str],
+    work: Path | None,
+    title: str = "",
 ) -> NoReturn:
-    """Keep the ids of the batch's cases in `work` and raise `MMedAgentError`.
+    """Keep the ids of the batch's cases in `work`, if there is one, and raise `MMedAgentError`.
 
-    The file holds `schema`, `step`, `cause` and `case_ids` (each once, sorted), and nothing that a
-    patient or a model said.
+    `step` counts from 1, `title` names the training. The file holds `schema`, `title`, `step`,
+    `cause` and `case_ids` (each once, sorted), and nothing that a patient or a model said.
     """
     cause = f"{what} is {value}"
-    kept = work / BAD_BATCH
-    record = {"schema": 1, "step": step, "cause": cause, "case_ids": sorted(set(cases))}
-    write_text(kept, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-    raise MMedAgentError(f"step {step}: {cause}; its cases are listed in {kept}; {mend}")
+    where = f"{title}, step {step}" if title else f"step {step}"
+    if work is None:
+        raise MMedAgentError(f"{where}: {cause}; {mend}")
+    ids = sorted(set(cases))
+    record = {"schema": 1, "title": title, "step": step, "cause": cause, "case_ids": ids}
+    write_text(work / BAD_BATCH, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+    raise MMedAgentError(f"{where}: {cause}; its cases are listed in {work / BAD_BATCH}; {mend}")
 
 
 def first_bad(values: Iterable[float]) -> float | None:

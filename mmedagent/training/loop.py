@@ -1,6 +1,7 @@
 """One resumable supervised loop: AdamW, linear warm-up, clipped gradients, whatever the loss."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,9 +11,9 @@ from typing import Any
 import torch
 
 from mmedagent import progress
-from mmedagent.errors import MMedAgentError
 from mmedagent.recipes.training import SupervisedRecipe
 from mmedagent.training.fingerprint import architecture, data_digest, weights_digest
+from mmedagent.training.guards import first_bad, stop_at_bad_number
 from mmedagent.training.interrupt import stop_requests
 from mmedagent.training.state import TrainingState
 
@@ -48,6 +49,7 @@ def run_loop(
     work: Path | None,
     title: str,
     weights: Sequence[float] | None = None,
+    case_ids: Sequence[str] = (),
 ) -> Fit:
     """Train what is not frozen of `model`, in place, on `count` examples.
 
@@ -58,7 +60,8 @@ def run_loop(
 
     Raises `InterruptedWithCheckpoint` when asked to stop (with `work`), `BrokenEvidenceError` when
     the checkpoint that lies in `work` under this `title` is damaged or of another model, recipe or
-    data, and `MMedAgentError` when the loss is no number.
+    data, and `MMedAgentError` when the loss or the gradient is no number; `bad_batch.json` in
+    `work` then holds the batch's `case_ids`, given here as one for each example.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=0.0)
@@ -76,7 +79,10 @@ def run_loop(
             for group in optimizer.param_groups:
                 group["lr"] = _learning_rate(recipe, step)
             loss = loss_of(batch)
-            _step(model, optimizer, loss, recipe.max_grad_norm, f"{title}, step {step}")
+            bad = _step(model, optimizer, loss, recipe.max_grad_norm)
+            if bad:
+                ids = [case_ids[index] for index in batch] if case_ids else []
+                stop_at_bad_number(*bad, _MEND, title=title, step=step + 1, cases=ids, work=work)
             done.losses.append(round(loss.item(), 6))
             done.steps, done.seconds = step + 1, time.perf_counter() - started
             progress.tell(done.steps, recipe.steps, f"{title}: loss {done.losses[-1]:.3f}")
@@ -89,24 +95,35 @@ def run_loop(
     return done
 
 
+_MEND = "lower the learning rate"
+
+
 def _step(
     model: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
     loss: torch.Tensor,
     max_grad_norm: float,
-    where: str,
-) -> None:
-    if not torch.isfinite(loss):
-        raise MMedAgentError(f"{where}: the loss is {loss.item()}; lower the learning rate")
+) -> tuple[str, float] | None:
+    """Make one step; or make none and return what is no number, and which."""
+    if (bad := first_bad([loss.item()])) is not None:
+        return "the loss", bad
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    if (bad := first_bad([float(norm)])) is not None:
+        return "the gradient's norm", bad
     optimizer.step()
     optimizer.zero_grad()
+    return None
 
 
 def _learning_rate(recipe: SupervisedRecipe, step: int) -> float:
-    """Linear warm-up, then constant."""
-    return recipe.learning_rate * min(1.0, (step + 1) / max(1, recipe.warmup_steps))
+    """Linear warm-up, then as the recipe's schedule says."""
+    if step < recipe.warmup_steps:
+        return recipe.learning_rate * (step + 1) / recipe.warmup_steps
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    done = (step - recipe.warmup_steps) / (recipe.steps - recipe.warmup_steps)
+    return recipe.learning_rate * (1 + math.cos(math.pi * done)) / 2
 
 
 def _batches(

@@ -23,6 +23,8 @@ class Example:
 
     prompt: Prompt
     completion: str
+    case_id: str = ""
+    """The case that it is made of, for messages."""
 
 
 def fit(
@@ -45,7 +47,8 @@ def fit(
 
     Raises `BadDataError` without examples, `InterruptedWithCheckpoint` when asked to stop (with
     `work`), `BrokenEvidenceError` when the checkpoint that lies in `work` under this `title` is
-    damaged or of another model, recipe or data, and `MMedAgentError` when the loss is no number.
+    damaged or of another model, recipe or data, and `MMedAgentError` when the loss or the gradient
+    is no number (the batch's cases are then listed in `work`).
     """
     if not examples:
         raise BadDataError(f"{title}: no examples to learn from")
@@ -65,6 +68,7 @@ def fit(
         work=work,
         title=title,
         weights=weights,
+        case_ids=[example.case_id for example in examples],
     )
 
 

@@ -79,5 +79,5 @@ def attending_examples(
         if recipe.permute_options:
             case, heard = permute(case, heard, recipe.seed)
         prompt = Prompt(attending_messages(case.view(), heard, recipe.style), (case.image,))
-        examples.append(Example(prompt, option_completion(case, case.letter)))
+        examples.append(Example(prompt, option_completion(case, case.letter), case.case_id))
     return examples

@@ -67,6 +67,7 @@ def fit_classifier(
         seed=recipe.seed,
         work=work,
         title="triage classifier",
+        case_ids=[case.case_id for case in pool],
     )
     return classifier, done
 
@@ -84,6 +85,7 @@ def train_supervised_triage(
         Example(
             Prompt(triage_messages(case.view(), recipe.style), (case.image,)),
             triage_completion(case),
+            case.case_id,
         )
         for case in pool
     ]

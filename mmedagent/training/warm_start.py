@@ -136,6 +136,7 @@ def _fit(
         Example(
             _prompt(agent, case, said, recipe),
             triage_completion(case) if agent == "triage" else option_completion(case, case.letter),
+            case.case_id,
         )
         for case, said in pool
     ]

@@ -8,11 +8,13 @@ from mmedagent.consultation.prompts import triage_messages
 from mmedagent.errors import MMedAgentError
 from mmedagent.models.load import load_model, load_processor
 from mmedagent.models.save import save_model
-from mmedagent.recipes.training import TriageRecipe
+from mmedagent.recipes.training import SupervisedRecipe, TriageRecipe
 from mmedagent.training import curves, grpo, loss
+from mmedagent.training.completions import triage_completion
 from mmedagent.training.grpo import Task, train
 from mmedagent.training.guards import BAD_BATCH, first_bad, steps_without_variance
 from mmedagent.training.reward import names_specialty
+from mmedagent.training.supervised import Example, fit
 
 RECIPE = TriageRecipe(
     prompts_per_step=3, generations=4, warmup_steps=0, checkpoint_every=50, max_new_tokens=8
@@ -37,7 +39,8 @@ def run(tiny_start, draw_cases, tmp_path):
 
 def _bad_batch(run, error):
     record = json.loads((run.work / BAD_BATCH).read_text())
-    assert set(record) == {"schema", "step", "cause", "case_ids"} and record["schema"] == 1
+    assert list(record) == ["schema", "title", "step", "cause", "case_ids"]
+    assert record["schema"] == 1
     assert record["case_ids"] and set(record["case_ids"]) <= {t.case.case_id for t in run.tasks}
     assert f"step {record['step']}: {record['cause']}" in str(error)
     assert str(run.work / BAD_BATCH) in str(error)
@@ -192,3 +195,16 @@ def test_counting_steps_without_variance(history, count):
 def test_the_first_bad_number():
     assert first_bad([1.0, float("inf"), float("nan")]) == float("inf")
     assert first_bad([]) is None and first_bad([0.0, -1e300]) is None
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_supervised_training_stops_too(run, tiny_base, tmp_path, kept):
+    """A rate at which the first step overflows all weights; without a work folder, words alone."""
+    examples = [Example(t.prompt, triage_completion(t.case), t.case.case_id) for t in run.tasks]
+    recipe = SupervisedRecipe(steps=5, batch_size=2, learning_rate=1e30, warmup_steps=0)
+    model, processor = load_model(tiny_base), load_processor(tiny_base)
+    work = run.work if kept else None
+    with pytest.raises(MMedAgentError, match="a test, step 2: the loss is nan") as stopped:
+        fit(model, processor, examples, recipe, seed=0, work=work, title="a test")
+    if kept:
+        assert len(_bad_batch(run, stopped.value)["case_ids"]) == 2
