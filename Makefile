@@ -6,7 +6,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 export DVC_NO_ANALYTICS := 1
 
-.PHONY: help install data panel run test test-slow lint types imports compile-check params stop clean
+.PHONY: help install data panel run study study-quick test test-slow lint types imports compile-check params stop clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -24,6 +24,13 @@ data: install ## Build the starter data (again the same bytes), which tests look
 
 panel: data ## Build the base model and train the frozen panel
 	@dvc repro --quiet base panel
+
+study: panel ## The study of docs/study.md, cell by cell; run it again and it goes on
+	@mmedagent study
+
+study-quick: panel ## The study's machinery on a few steps and cases; no science
+	@rm -rf runs/study-quick
+	@infra/timed.sh study-quick mmedagent study --quick
 
 test: data ## The fast tests (10 minutes or less)
 	@infra/timed.sh test python -m pytest -m "not slow"
@@ -43,8 +50,9 @@ imports: install ## pipelines -> components -> mmedagent, never back
 compile-check: install ## The DAG compiles, twice to the same bytes, and params.yaml is the recipe's
 	@infra/timed.sh compile-check infra/compile-check.sh
 
-params: install ## Write params.yaml from the laptop recipe
-	@python -m mmedagent.recipes.params
+RECIPE ?= laptop
+params: install ## Write params.yaml from the laptop recipe, or RECIPE=one-gpu
+	@python -m mmedagent.recipes.params --recipe $(RECIPE)
 
 stop: ## Stop the local object store and model server
 	@mmedagent serve --stop; mmedagent store stop

@@ -96,9 +96,9 @@ def markdown_page(results: Results, drawn: Mapping[str, Markup], notes: Mapping[
         blocks.append(_QUICK)
     blocks += [prose.opening(results), notes.get("summary", "")]
     for place, title, parts in _sections(results):
-        shown = [part for part in parts if part]
-        shown = [_shown(part, drawn) for part in shown]
-        blocks += [f"## {title}", *shown, notes.get(place, "")]
+        parts = [_shown(part, drawn) for part in (*parts, notes.get(place, ""))]
+        if any(parts):
+            blocks += [f"## {title}", *parts]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
