@@ -15,7 +15,7 @@ STAGES: tuple[Stage, ...] = ("easy", "medium", "hard")
 
 
 class SupervisedRecipe(BaseModel):
-    """One supervised loop: cross-entropy on the completion's tokens, AdamW, linear warm-up."""
+    """One supervised loop: cross-entropy, AdamW, linear warm-up."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,6 +23,8 @@ class SupervisedRecipe(BaseModel):
     batch_size: Annotated[int, Field(ge=1)] = 32
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     warmup_steps: Annotated[int, Field(ge=0)] = 10
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Of the learning rate after its warm-up: constant, or down to zero after the last step."""
     max_grad_norm: Annotated[float, Field(gt=0)] = 1.0
     checkpoint_every: Annotated[int, Field(ge=1)] = 100
     """Steps between checkpoints; one is also written when the process is asked to stop."""
@@ -141,9 +143,9 @@ class StageSteps(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    easy: Annotated[int, Field(ge=1)] = 20
-    medium: Annotated[int, Field(ge=1)] = 80
-    hard: Annotated[int, Field(ge=1)] = 110
+    easy: Annotated[int, Field(ge=1)] = 15
+    medium: Annotated[int, Field(ge=1)] = 45
+    hard: Annotated[int, Field(ge=1)] = 60
 
 
 class TierDraws(BaseModel):
@@ -160,6 +162,9 @@ class AttendingRecipe(GrpoRecipe):
     """Reinforcement learning of the attending physician in three stages."""
 
     steps: StageSteps = StageSteps()
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-4
+    schedule: Literal["constant", "linear", "cosine"] = "cosine"
+    """Of each stage on its own."""
     order: Literal["easy_to_hard", "shuffled", "hard_to_easy"] = "easy_to_hard"
     """Which tiers come first. `shuffled`: every stage trains on all cases, so a stage is only a
     third of the training. The stages keep their names whatever they train on."""

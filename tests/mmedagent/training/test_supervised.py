@@ -8,7 +8,7 @@ from mmedagent.errors import BadDataError, MMedAgentError
 from mmedagent.models.load import load_model, load_processor
 from mmedagent.recipes.training import SupervisedRecipe
 from mmedagent.training.completions import triage_completion
-from mmedagent.training.loop import _batches
+from mmedagent.training.loop import _batches, _learning_rate
 from mmedagent.training.supervised import Example, fit
 
 RECIPE = SupervisedRecipe(steps=6, batch_size=4, checkpoint_every=2)
@@ -69,6 +69,19 @@ def test_epochs_show_each_example_once():
     recipe = SupervisedRecipe(steps=5, batch_size=4)
     flat = [i for batch in _batches(10, recipe, 0, None) for i in batch]
     assert sorted(flat[:10]) == list(range(10)) == sorted(flat[10:])
+
+
+def test_the_learning_rate_warms_up_and_then_stays_or_falls_to_nothing():
+    def rates(**fields):
+        recipe = SupervisedRecipe(steps=20, learning_rate=1.0, warmup_steps=4, **fields)
+        return [_learning_rate(recipe, step) for step in range(20)]
+
+    assert rates()[:5] == [0.25, 0.5, 0.75, 1.0, 1.0] and set(rates()[4:]) == {1.0}
+    falling = rates(schedule="cosine")
+    assert falling[:5] == rates()[:5]
+    assert falling[4:] == sorted(falling[4:], reverse=True)
+    assert falling[12] == pytest.approx(0.5) and 0 < falling[-1] < 0.02
+    assert _learning_rate(SupervisedRecipe(learning_rate=1.0, warmup_steps=0), 0) == 1.0
 
 
 def test_a_loss_that_is_no_number_stops(tiny_base, examples):
