@@ -33,6 +33,7 @@ SETTINGS = {
     "training.attending.generations": 4,
     "training.attending.prompts_per_step": 8,
     "evaluation.samples": 0,
+    "evaluation.votes": 2,
     "evaluation.resamples": 200,
     "gate.resamples": 200,
 }
