@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-RecipeName = Annotated[str, typer.Option("--recipe", "-r", help="A named recipe: `laptop`.")]
+RecipeName = Annotated[
+    str, typer.Option("--recipe", "-r", help="A named recipe: `laptop`, `one-gpu`, `cluster`.")
+]
 Overrides = Annotated[
     list[str],
     typer.Option(
@@ -67,13 +69,20 @@ def compile_(
 
         mmedagent compile --recipe laptop --output pipeline.yaml
     """
+    from mmedagent.errors import UsageError
     from mmedagent.recipes.resolve import resolve
     from pipelines.compile import compile_pipeline
     from pipelines.plan import make_plan
-    from pipelines.prepare import read_versions
+    from pipelines.prepare import check_checkout, read_versions
 
     root = Path.cwd()
     resolved = resolve(recipe, overrides)
+    try:
+        check_checkout(root, resolved)
+    except UsageError as error:
+        typer.echo(
+            f"note: the plan's data, base and panel are not yet this recipe's: {error}", err=True
+        )
     plan = make_plan(root, resolved, read_versions(root), lambda _inputs: champion)
     compile_pipeline(plan, output)
     typer.echo(f"{output}  plan {plan.digest[:8]}")
@@ -96,11 +105,12 @@ def submit(
     from mmedagent.recipes.resolve import resolve
     from mmedagent.registry.records import judged_against
     from pipelines.plan import make_plan
-    from pipelines.prepare import read_versions
+    from pipelines.prepare import check_checkout, read_versions
     from pipelines.submit import submit as submit_run
 
     root, home = Path.cwd(), home_folder()
     resolved = resolve(recipe, overrides)
+    check_checkout(root, resolved)
     plan = make_plan(
         root, resolved, read_versions(root), lambda inputs: judged_against(home, inputs)
     )

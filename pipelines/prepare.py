@@ -40,6 +40,7 @@ def check_checkout(root: Path, recipe: Recipe) -> None:
             raise UsageError(
                 f"{path} is {asked!r} in the recipe and {built!r} in {PARAMS}. The DVC stages"
                 f" {', '.join(STAGES)} are built from {PARAMS} before a run: set it there too"
+                f" (`make params RECIPE={recipe.name}` writes all of a recipe's)"
             )
 
 

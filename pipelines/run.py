@@ -14,6 +14,7 @@ from mmedagent.home import HOME_VARIABLE, home_folder
 from mmedagent.recipes.resolve import resolve
 from mmedagent.recipes.schema import Recipe
 from mmedagent.records import now
+from mmedagent.training.machine import check_machine
 from mmedagent.workdir import WORK_VARIABLE
 from pipelines import taskrecords
 from pipelines.dag import EXIT_TASK, TASKS
@@ -57,6 +58,8 @@ def run(recipe_name: str, overrides: Sequence[str], options: Options, console: C
     """
     root, home = Path.cwd(), home_folder()
     recipe = resolve(recipe_name, overrides)
+    check_machine(recipe.training.triage, "training.triage")
+    check_machine(recipe.training.attending, "training.attending")
     check_checkout(root, recipe)
     runs = home / "runs"
     runs.mkdir(parents=True, exist_ok=True)

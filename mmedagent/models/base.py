@@ -5,26 +5,33 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from mmedagent.cases.store import read_cases
-from mmedagent.errors import MMedAgentError, UsageError
+from mmedagent.errors import BrokenEvidenceError, MMedAgentError
 from mmedagent.models.corpus import CORPUS_POOLS, corpus
+from mmedagent.models.load import load_model, load_processor
+from mmedagent.models.processor import ImageOnlyProcessor
 from mmedagent.models.save import save_model
 from mmedagent.models.tiny import build_tiny
 from mmedagent.recipes.model import ModelRecipe
 
 
 def build_base(recipe: ModelRecipe, cases: Path, out: Path) -> dict[str, Any]:
-    """Build the randomly initialised tiny base, with a tokenizer for the words of `cases`.
+    """Put the base that `recipe` describes into the folder `out`.
 
-    The same recipe and cases give the same bytes. Raises `UsageError` for a recipe of kind
-    `pretrained`: its base is not built but named by `path`.
+    `tiny`: randomly initialised, with a tokenizer for the words of `cases`; the same recipe and
+    cases give the same bytes. `pretrained`: a copy of `recipe.path` at `recipe.revision`, stored
+    in `recipe.dtype`; a Hugging Face id is looked for on this machine only, unless
+    `recipe.local_files_only` is off. Raises `BrokenEvidenceError` when it is not to be had.
     """
-    if recipe.kind != "tiny":
-        raise UsageError(f"model.kind is {recipe.kind!r}: there is nothing to build")
-    texts = corpus(read_cases(cases, list(CORPUS_POOLS)), recipe.style)
-    model, processor = build_tiny(recipe.tiny, texts, recipe.seed)
+    if recipe.kind == "tiny":
+        texts = corpus(read_cases(cases, list(CORPUS_POOLS)), recipe.style)
+        model, processor = build_tiny(recipe.tiny, texts, recipe.seed)
+        model = model.to(getattr(torch, recipe.dtype))
+    else:
+        model, processor = _pretrained(recipe)
     digest = save_model(out, model, processor)
     return {
         "digest": digest,
@@ -33,9 +40,23 @@ def build_base(recipe: ModelRecipe, cases: Path, out: Path) -> dict[str, Any]:
     }
 
 
+def _pretrained(recipe: ModelRecipe) -> tuple[Any, ImageOnlyProcessor]:
+    where = Path(recipe.path) if Path(recipe.path).is_dir() else recipe.path
+    known = {"local_files_only": recipe.local_files_only, "revision": recipe.revision}
+    try:
+        return load_model(where, dtype=recipe.dtype, **known), load_processor(where, **known)
+    except BrokenEvidenceError as error:
+        if not recipe.local_files_only or isinstance(where, Path):
+            raise
+        raise BrokenEvidenceError(
+            f"{recipe.path} is not on this machine: set model.local_files_only=false to fetch it"
+            f" once (HF_HUB_OFFLINE must not be 1), or model.path to a folder that has it ({error})"
+        ) from None
+
+
 def main() -> int:
     """Build the base that `params.yaml` describes: what `dvc repro base` calls."""
-    parser = argparse.ArgumentParser(description="Build the tiny base model.")
+    parser = argparse.ArgumentParser(description="Build or copy the base model.")
     parser.add_argument("--cases", type=Path, default=Path("data/starter"))
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--out", type=Path, default=Path("models/base"))

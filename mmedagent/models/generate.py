@@ -17,7 +17,7 @@ from transformers import (
 
 from mmedagent.consultation.doctor import Prompt, Sampling, Usage
 from mmedagent.models.inputs import encode
-from mmedagent.models.load import load_model, load_processor
+from mmedagent.models.load import best_device, load_model, load_processor
 from mmedagent.models.processor import ImageOnlyProcessor
 
 
@@ -33,11 +33,14 @@ class LocalDoctor:
         path_or_id: str | Path,
         *,
         batch_size: int = 64,
-        device: str = "cpu",
+        device: str | None = None,
         local_files_only: bool = True,
     ) -> None:
+        """Load a doctor in the precision that it is stored in; `device` None is the best one."""
         self._start(
-            load_model(path_or_id, local_files_only=local_files_only).to(device),
+            load_model(path_or_id, local_files_only=local_files_only, dtype="auto").to(
+                device or best_device()
+            ),
             load_processor(path_or_id, local_files_only=local_files_only),
             batch_size,
         )

@@ -22,7 +22,7 @@ def load_model(
     revision: str | None = None,
     dtype: str = "float32",
 ) -> Qwen2_5_VLForConditionalGeneration:
-    """Load a model's weights, in evaluation mode.
+    """Load a model's weights, in evaluation mode; `dtype` "auto" is what they are stored in.
 
     Safetensors only, no code from the folder is run. Raises `BrokenEvidenceError` when the
     folder is missing, incomplete or holds something else.
@@ -33,7 +33,7 @@ def load_model(
             str(path_or_id),
             local_files_only=local_files_only,
             revision=revision or "main",
-            dtype=getattr(torch, dtype),
+            dtype=dtype if dtype == "auto" else getattr(torch, dtype),
             use_safetensors=True,
             trust_remote_code=False,
         )
@@ -59,6 +59,11 @@ def load_processor(
         return ImageOnlyProcessor(image_processor=images, tokenizer=tokenizer)
     except (OSError, ValueError, KeyError) as error:
         raise BrokenEvidenceError(f"cannot load a processor from {path_or_id}: {error}") from error
+
+
+def best_device() -> str:
+    """Return where a model in use is best held: the first CUDA GPU if there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _check(path_or_id: str | Path) -> None:

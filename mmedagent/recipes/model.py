@@ -47,7 +47,8 @@ class ModelRecipe(BaseModel):
     """The base that both doctors start from.
 
     `tiny` is built from `tiny` and `seed`; `pretrained` is `path`, a folder or a Hugging Face id
-    such as `Qwen/Qwen2.5-VL-7B-Instruct`, fetched only when `local_files_only` is off.
+    such as `Qwen/Qwen2.5-VL-7B-Instruct`, fetched only when `local_files_only` is off. Either way
+    the DVC stage `base` makes it, before a run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +59,7 @@ class ModelRecipe(BaseModel):
     """A commit of the Hugging Face repository; None is whatever is there, so pin it."""
     local_files_only: bool = True
     dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the base is stored in, and so what doctors that were not trained further are used in."""
     style: Literal["compact", "full"] = "compact"
     """Which wording of the prompts the model reads: `mmedagent.consultation.prompts`."""
     tiny: TinyModel = TinyModel(vision_depth=2)

@@ -1,8 +1,10 @@
-"""Generates `params.yaml`, DVC's view of the laptop recipe, and checks that it is up to date.
+"""Generates `params.yaml`, DVC's view of a recipe, and checks that it is up to date.
 
-`python -m mmedagent.recipes.params` writes it; with `--check` it only compares.
+`python -m mmedagent.recipes.params` writes the laptop's, which the repository keeps; `--recipe`
+names another one, whose data and base are then to be built; `--check` only compares.
 """
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -17,9 +19,9 @@ DVC_SECTIONS = ("data", "model", "panel_training")
 PARAMS = Path("params.yaml")
 
 
-def render() -> str:
-    """Return `params.yaml` as the laptop recipe has it."""
-    values = RECIPES["laptop"]().model_dump(mode="json")
+def render(recipe: str = "laptop") -> str:
+    """Return `params.yaml` as the recipe of this name has it."""
+    values = RECIPES[recipe]().model_dump(mode="json")
     sections = {name: values[name] for name in DVC_SECTIONS}
     header = "# Generated from mmedagent/recipes by `make params`; CI checks that it is.\n"
     return header + yaml.safe_dump(sections, sort_keys=True)
@@ -27,13 +29,20 @@ def render() -> str:
 
 def main() -> int:
     """Write the file, or with `--check` say whether it is the recipe's."""
-    if "--check" not in sys.argv[1:]:
-        atomic.write_text(PARAMS, render())
-        return int(ExitCode.OK)
-    if PARAMS.exists() and PARAMS.read_text() == render():
-        return int(ExitCode.OK)
-    print(f"{PARAMS} is not what the laptop recipe says: run `make params` and commit it.")
-    return int(ExitCode.CRASH)
+    parser = argparse.ArgumentParser(description="Write params.yaml, DVC's view of a recipe.")
+    parser.add_argument("--recipe", choices=RECIPES, default="laptop")
+    parser.add_argument("--check", action="store_true", help="only say whether it is up to date")
+    arguments = parser.parse_args()
+    wanted = render(arguments.recipe)
+    if not arguments.check:
+        atomic.write_text(PARAMS, wanted)
+    elif not PARAMS.exists() or PARAMS.read_text() != wanted:
+        print(
+            f"{PARAMS} is not what the {arguments.recipe} recipe says: run `make params` and"
+            " commit it."
+        )
+        return int(ExitCode.CRASH)
+    return int(ExitCode.OK)
 
 
 if __name__ == "__main__":

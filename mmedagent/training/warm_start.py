@@ -17,7 +17,7 @@ from mmedagent.consultation.doctor import Prompt
 from mmedagent.consultation.prompts import attending_messages, triage_messages
 from mmedagent.errors import BadDataError
 from mmedagent.models.generate import LocalDoctor
-from mmedagent.models.load import load_model, load_processor
+from mmedagent.models.load import best_device, load_model, load_processor
 from mmedagent.models.save import save_model
 from mmedagent.panel.table import read_opinions
 from mmedagent.recipes.training import SupervisedRecipe, WarmStartRecipe
@@ -53,7 +53,10 @@ def warm_start(
     Resumable through `work`. Raises `BadDataError` when the pool is empty or opinions lack.
     """
     pool = _labelled(agent, _pool(cases, recipe), opinions, recipe)
-    model, processor = load_model(base), load_processor(base)
+    steps = recipe.fit.steps + (recipe.alone.steps if recipe.alone else 0)
+    # A base that is the Start as it is stays in the precision that it is stored in.
+    model = load_model(base, dtype="float32" if steps else "auto").to(best_device())
+    processor = load_processor(base)
     fits: dict[str, Fit] = {}
     if agent == "attending" and recipe.alone:
         alone = [(case, ()) for case, _ in pool]

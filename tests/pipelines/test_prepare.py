@@ -44,6 +44,13 @@ def test_a_field_that_only_dvc_could_apply_is_refused(checkout: Path) -> None:
         check_checkout(checkout, recipe)
 
 
+def test_params_of_another_recipe_fit_that_recipe(checkout: Path) -> None:
+    with pytest.raises(UsageError, match="make params RECIPE=one-gpu"):
+        check_checkout(checkout, resolve("one-gpu"))
+    (checkout / "params.yaml").write_text(render("one-gpu"))
+    check_checkout(checkout, resolve("one-gpu"))
+
+
 def test_outside_a_checkout_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"no dvc\.yaml"):
         check_checkout(tmp_path, resolve("laptop"))

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from mmedagent.consultation.doctor import Prompt
 from mmedagent.consultation.prompts import triage_messages
-from mmedagent.errors import BrokenEvidenceError, UsageError
+from mmedagent.errors import BrokenEvidenceError
 from mmedagent.models.base import build_base
 from mmedagent.models.inputs import encode
 from mmedagent.models.load import load_model, load_processor
@@ -132,6 +132,19 @@ def test_base_learns_words_from_no_measured_pool(tmp_path, draw_cases):
     assert len(tokenizer("Qwertyish")["input_ids"]) > 1
 
 
-def test_a_pretrained_base_is_not_built(tmp_path):
-    with pytest.raises(UsageError, match="pretrained"):
-        build_base(ModelRecipe(kind="pretrained", path="Qwen/x"), tmp_path, tmp_path / "out")
+def test_a_pretrained_base_is_copied_in_the_precision_asked_for(tiny_base, tmp_path):
+    recipe = ModelRecipe(kind="pretrained", path=str(tiny_base), dtype="bfloat16")
+    build_base(recipe, tmp_path, tmp_path / "out")
+    theirs, ours = load_model(tiny_base), load_model(tmp_path / "out", dtype="auto")
+    assert ours.dtype == torch.bfloat16 and load_model(tmp_path / "out").dtype == torch.float32
+    for name, value in theirs.state_dict().items():
+        assert torch.equal(ours.state_dict()[name], value.bfloat16())
+    tokenizers = [load_processor(path).tokenizer for path in (tiny_base, tmp_path / "out")]
+    assert tokenizers[0].get_vocab() == tokenizers[1].get_vocab()
+
+
+def test_a_pretrained_base_that_is_not_there_is_not_fetched_unasked(tmp_path):
+    recipe = ModelRecipe(kind="pretrained", path="nobody/nothing-of-that-name")
+    with pytest.raises(BrokenEvidenceError, match="local_files_only=false"):
+        build_base(recipe, tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

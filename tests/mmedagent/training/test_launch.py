@@ -84,6 +84,7 @@ def test_a_judge_that_ranks_cannot_import_is_refused(job, tmp_path):
         write_job(tmp_path / "job", anonymous)
 
 
+@pytest.mark.slow
 def test_the_facts_of_the_first_rank_come_back(job, monkeypatch, tmp_path):
     _use(
         monkeypatch,
@@ -97,6 +98,7 @@ def test_the_facts_of_the_first_rank_come_back(job, monkeypatch, tmp_path):
     assert not (job.work / launch.FOLDER).exists()
 
 
+@pytest.mark.slow
 def test_the_error_that_says_what_is_wrong_comes_back(job, monkeypatch, tmp_path):
     """Rank 1 knows the cause; rank 0 fails first, because it lost its partner."""
     _use(
@@ -123,6 +125,7 @@ def test_errors_of_other_kinds_name_their_rank(job, monkeypatch, tmp_path):
         launch._outcome(tmp_path / "work/launch", job, launch.StopRequest())
 
 
+@pytest.mark.slow
 def test_ranks_that_the_system_killed_are_told_of(job, monkeypatch, tmp_path):
     _use(monkeypatch, tmp_path, "os.kill(os.getpid(), 9)\n")
     with pytest.raises(MMedAgentError, match="without a word.*memory"):
@@ -177,6 +180,7 @@ def launched(job, tmp_path):
         process.wait()
 
 
+@pytest.mark.slow
 def test_a_request_to_stop_reaches_all_ranks_and_waits_for_them(launched, job):
     family = psutil.Process(launched.pid).children(recursive=True)
     assert len(family) >= 3  # torchrun and its ranks
@@ -191,6 +195,7 @@ def test_a_request_to_stop_reaches_all_ranks_and_waits_for_them(launched, job):
     assert not psutil.wait_procs(family, timeout=20)[1]
 
 
+@pytest.mark.slow
 def test_ranks_do_not_outlive_a_killed_launcher(launched):
     family = psutil.Process(launched.pid).children(recursive=True)
     os.kill(launched.pid, signal.SIGKILL)
