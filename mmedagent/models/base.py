@@ -42,11 +42,13 @@ def build_base(recipe: ModelRecipe, cases: Path, out: Path) -> dict[str, Any]:
 
 def _pretrained(recipe: ModelRecipe) -> tuple[Any, ImageOnlyProcessor]:
     where = Path(recipe.path) if Path(recipe.path).is_dir() else recipe.path
-    known = {"local_files_only": recipe.local_files_only, "revision": recipe.revision}
+    local, revision = recipe.local_files_only, recipe.revision
     try:
-        return load_model(where, dtype=recipe.dtype, **known), load_processor(where, **known)
+        processor = load_processor(where, local_files_only=local, revision=revision)
+        model = load_model(where, local_files_only=local, revision=revision, dtype=recipe.dtype)
+        return model, processor
     except BrokenEvidenceError as error:
-        if not recipe.local_files_only or isinstance(where, Path):
+        if not local or isinstance(where, Path):
             raise
         raise BrokenEvidenceError(
             f"{recipe.path} is not on this machine: set model.local_files_only=false to fetch it"
