@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from trl import GRPOTrainer
 
@@ -44,8 +44,8 @@ class Caught(BaseException):
     pass
 
 
-def _rollout(tiny_start, cases, folder, recipe, coefficients):
-    """Roll out through the real training, then move policy and reference apart."""
+def _caught(tiny_start, cases, folder, recipe, coefficients):
+    """Start the real training; return its trainer, the first batch and the tasks."""
     tasks = [
         Task(Prompt(triage_messages(case.view(), "compact"), (case.image,)), case, *coefficients[n])
         for n, case in enumerate(cases)
@@ -59,7 +59,12 @@ def _rollout(tiny_start, cases, folder, recipe, coefficients):
         train(
             tasks, names_specialty, tiny_start, recipe, 1, stage="t", out=folder / "o", work=folder
         )
-    trainer, inputs = caught.value.args
+    return *caught.value.args, tasks
+
+
+def _rollout(tiny_start, cases, folder, recipe, coefficients):
+    """Roll out through the real training, then move policy and reference apart."""
+    trainer, inputs, tasks = _caught(tiny_start, cases, folder, recipe, coefficients)
     old = _plain(trainer.model, tiny_start)
     for number, model in enumerate((old, trainer.model.double(), trainer.ref_model.double())):
         _perturb(model, 0.3, seed=number)
@@ -268,22 +273,49 @@ def test_the_trainer_is_configured_as_the_paper_says(tiny_start, draw_cases, tmp
     assert not args.mask_truncated_completions and args.off_policy_mask_threshold is None
 
 
-REWARDS = st.sampled_from([0.0, 0.5, 1.0, 1.5])
+@pytest.fixture(scope="module")
+def advantages_of(tiny_start, draw_cases, tmp_path_factory):
+    """Call TRL's own scoring of 3 groups of 8 completions, made once, with given rewards."""
+    recipe = TriageRecipe(prompts_per_step=3, max_new_tokens=4)
+    folder = tmp_path_factory.mktemp("advantages")
+    trainer, _, _ = _caught(tiny_start, draw_cases(3, "train"), folder, recipe, [(0.0, 0.001)] * 3)
+    rows = [trainer.train_dataset[n // 8] for n in range(24)]
+    generate = trainer._generate
+    made = []
+
+    def once(prompts):
+        made.append(made[0] if made else generate(prompts))
+        return copy.deepcopy(made[0])
+
+    trainer._generate = once
+
+    def call(rewards, drop):
+        trainer.drop_groups_without_variance = drop
+        parts = torch.tensor([[0.5 * (r % 1 > 0), float(r >= 1)] for r in rewards])
+        trainer._calculate_rewards = lambda *_: parts
+        return trainer._generate_and_score_completions(rows)
+
+    return call
 
 
-@given(st.lists(st.lists(REWARDS, min_size=8, max_size=8), min_size=1, max_size=4))
-def test_advantages_sum_to_nothing_and_keep_the_order_of_rewards(groups):
-    """Of the formula that the loss was held to above."""
-    rewards = torch.tensor(groups, dtype=torch.float64).flatten()
-    numbers = [n for n, group in enumerate(groups) for _ in group]
-    advantages = _advantages(rewards, numbers).view(-1, 8)
-    varied = loss.in_varied_groups(advantages.flatten().float(), 8).view(-1, 8)
-    for mine, reward, used in zip(advantages, torch.tensor(groups), varied, strict=True):
-        assert abs(mine.sum().item()) < 1e-9
+GROUP = st.lists(st.sampled_from([0.0, 0.5, 1.0, 1.5]), min_size=8, max_size=8)
+
+
+@given(groups=st.tuples(GROUP, GROUP, GROUP | st.just([1.5] * 8)), drop=st.booleans())
+@settings(max_examples=25, deadline=None)
+def test_advantages_are_standardised_rewards(advantages_of, groups, drop):
+    rewards = torch.tensor(groups, dtype=torch.float64)
+    output = advantages_of(rewards.flatten().tolist(), drop)
+    got = output["advantages"].double()
+    numbers = [n for n in range(3) for _ in range(8)]
+    torch.testing.assert_close(got, _advantages(rewards.flatten(), numbers), rtol=1e-5, atol=1e-6)
+    varied = torch.tensor([len(set(group)) > 1 for group in groups]).repeat_interleave(8)
+    assert output["weight"].tolist() == (varied | (not drop)).double().tolist()
+    assert output["total_weight"] == output["weight"].sum()
+    for mine, reward in zip(got.view(3, 8), rewards, strict=True):
+        assert abs(mine.sum().item()) < 1e-4
         if reward.min() == reward.max():
-            assert mine.abs().max() == 0 and not used.any()
+            assert mine.abs().max() == 0
         else:
-            assert used.all() and 0.99 < mine.std().item() < 1
-            pairs = zip(mine.tolist(), reward.tolist(), strict=True)
-            ranked = sorted(pairs, key=lambda pair: pair[1])
-            assert all(a[0] <= b[0] + 1e-12 for a, b in zip(ranked, ranked[1:], strict=False))
+            assert 0.99 < mine.std().item() < 1
+            assert ((mine[:, None] > mine) == (reward[:, None] > reward)).all()
