@@ -34,8 +34,9 @@ Letters = NDArray[np.str_]
 class Measures:
     """All tables of one pool: row -> figure -> table.
 
-    Figures: `accuracy`, `sampled`, `triage`, `followed_wrong`, `abandoned_right`, each tier's name,
-    and `<stage>|<accuracy or tier>` after each stage. A figure that a row does not have is absent.
+    Figures: `accuracy`, `sampled`, `triage`, `triage|<specialty>`, `followed_wrong`,
+    `abandoned_right`, each tier's name, and `<stage>|<accuracy or tier>` after each stage. A figure
+    that a row does not have is absent.
     """
 
     pool: str
@@ -104,7 +105,7 @@ def _cell_values(cell: Cell, pool: str, seen: _Seen) -> Iterator[tuple[str, Arra
         drawn = np.stack([letter_array(letters) == seen.gold for letters in decided.sampled])
         shares: Array = drawn.mean(axis=0)
         yield "sampled", shares
-    yield "triage", _routed(decided.role or seen.role, seen)
+    yield from _routed(decided.role or seen.role, seen)
     for stage, after in cell.stages.items():
         if pool in after:
             letters = letter_array(after[pool].greedy)
@@ -119,7 +120,6 @@ def _derived_values(name: str, seen: _Seen) -> Iterator[tuple[str, Array]]:
         return
     letters = seen.best if name == BEST else majority(seen.opinions)
     yield from _decision_values(letters, seen, seen.opinions)
-    yield "triage", _routed(seen.role, seen)
 
 
 def _decision_values(
@@ -150,6 +150,9 @@ def _heard(decided: Decisions, seen: _Seen) -> list[Letters]:
     return [letter_array(letters) for letters in decided.opinions.values()]
 
 
-def _routed(role: Sequence[str | None], seen: _Seen) -> Array:
-    right = zip(role, seen.specialty, strict=True)
-    return np.array([named == gold for named, gold in right], dtype=np.float64)
+def _routed(role: Sequence[str | None], seen: _Seen) -> Iterator[tuple[str, Array]]:
+    pairs = zip(role, seen.specialty, strict=True)
+    right = np.array([named == gold for named, gold in pairs], dtype=np.float64)
+    yield "triage", right
+    for specialty in dict.fromkeys(seen.specialty):
+        yield f"triage|{specialty}", np.where(seen.specialty == specialty, right, np.nan)

@@ -23,6 +23,8 @@ _OUTSIDE = {"name", "data", "validation", "panel_training", "gate", "serving"}
 """Sections that decide no cell, or do so through the data's, the base's and the panel's digest."""
 _STATISTICS = {"resamples", "confidence", "bar_images", "cluster", "pool", "selection_pool"}
 """Fields of the evaluation's section that concern what is computed from predictions afterwards."""
+_ABSENT = object()
+"""Stands for a field that a recipe did not have."""
 _CODE = ("mmedagent", "pyproject.toml", "requirements.lock")
 
 
@@ -137,9 +139,13 @@ def _changes(old: Any, new: Any, path: str = "") -> Iterator[str]:
         for key in old | new:
             if not (not path and key.endswith("_digest")):
                 name = key if path in ("", "settings") else f"{path}.{key}"
-                yield from _changes(old.get(key), new.get(key), name)
+                yield from _changes(old.get(key, _ABSENT), new.get(key, _ABSENT), name)
     elif old != new:
-        yield f"{path} was {json.dumps(old)}, is {json.dumps(new)}"
+        yield f"{path} was {_shown(old)}, is {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    return "not known" if value is _ABSENT else json.dumps(value)
 
 
 def _git(root: Path, *words: str) -> str:

@@ -125,7 +125,8 @@ def _sections(results: Results) -> list[tuple[str, str, list[str]]]:
             sections.stages_table(results)]),
         ("curves", "Entropy, and groups without variance", [
             "figure:entropy", "figure:variance"]),
-        ("routing", "Routing", [sections.routing_table(results)]),
+        ("routing", "Routing", [
+            sections.routing_table(results), sections.heights_table(results)]),
         ("cost", "What a consultation costs", [sections.cost_table(results)]),
         ("ablation", "Beside the paper's ablation table", [
             "The paper's figures are single runs of a 7B model on public test sets; ours are of a"

@@ -122,6 +122,8 @@ class _Run:
                     self._hand_out()
                     for worker, answer in self._workers.answers(_POLL_SECONDS):
                         self._take(worker, answer)
+                    if self._peak:  # a panel that a worker serves to itself counts with it
+                        self._peak = max(self._peak, self._workers.held())
                     screen.running(self._names(), self._left())
             finally:
                 self._workers.kill()

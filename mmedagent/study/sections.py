@@ -2,6 +2,7 @@
 
 from mmedagent.report.page import duration
 from mmedagent.study.comparisons import CLAIMS, ORDERS, SCHEDULES, TOPICS, factorial_row
+from mmedagent.study.context import REPORTED_POOL
 from mmedagent.study.markdown import MISSING, difference, probability, share, table
 from mmedagent.study.measures import ABANDONED, BEST, FOLLOWED, MAJORITY, TIERS
 from mmedagent.study.prose import targets
@@ -112,13 +113,40 @@ def stages_table(results: Results) -> str:
 
 def routing_table(results: Results) -> str:
     """Return how often each way of routing names the specialty, and what comes of it."""
+    specialties = list(dict.fromkeys(results.evidence.pools[REPORTED_POOL].specialty))
+    named = sorted(name for name in specialties if name is not None)
     rows = []
     for name in _ROUTED:
         estimate = results.estimate(name)
-        if estimate is not None:
-            routed = None if name == "all_specialties" else results.estimate(name, "triage")
-            rows.append((results.title(name), share(routed), share(estimate)))
-    return table(("system", "specialty named right, %", "accuracy, %"), rows, 2)
+        if estimate is None:
+            continue
+        cells = [MISSING] * (len(named) + 1)
+        if name != "all_specialties":
+            each = [results.measures.find(name, f"triage|{specialty}") for specialty in named]
+            values = [MISSING if found is None else f"{100 * found.value:.1f}" for found in each]
+            cells = [share(results.estimate(name, "triage")), *values]
+        rows.append((results.title(name), *cells, share(estimate)))
+    head = ("system", "specialty named right, %", *named, "accuracy, %")
+    return table(head, rows, len(named) + 2)
+
+
+def heights_table(results: Results) -> str:
+    """Return how right the triage doctor is before and after RL, over seeds."""
+    heights: dict[str, list[float]] = {}
+    for shared in results.evidence.shared.values():
+        for name, value in shared.triage.items():
+            if name.endswith(("_greedy", "_sampled")):
+                heights.setdefault(name, []).append(float(value))
+    rows = [
+        (
+            name.replace("_", " "),
+            f"{100 * sum(values) / len(values):.1f}",
+            f"{100 * min(values):.1f} to {100 * max(values):.1f}",
+        )
+        for name, values in heights.items()
+    ]
+    head = ("triage doctor", "specialty named right, mean over seeds, %", "least to most")
+    return table(head, rows, 2) if rows else ""
 
 
 def cost_table(results: Results) -> str:

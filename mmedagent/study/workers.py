@@ -101,6 +101,10 @@ class Pool:
                 found.append((worker, Died(worker.process.exitcode)))
         return found
 
+    def held(self) -> int:
+        """Return the memory that the largest worker holds now, with what it started, in bytes."""
+        return max((_held_by(worker.process.pid) for worker in self.workers), default=0)
+
     def retire(self, worker: Worker) -> None:
         """Let an idle worker end."""
         if worker.process.is_alive() and worker.task is None:
@@ -125,6 +129,15 @@ class Pool:
         self.workers.remove(worker)
         if worker.process.pid is not None:
             shutil.rmtree(scratch_folder(self._context.work, worker.process.pid), True)
+
+
+def _held_by(pid: int | None) -> int:
+    try:
+        own = psutil.Process(pid)
+        processes = [own, *own.children(recursive=True)]
+        return sum(int(process.memory_info().rss) for process in processes)
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def sweep_scratch(work: Path) -> None:

@@ -76,6 +76,8 @@ def test_every_section_table_and_figure_is_there(files: dict[str, str]) -> None:
     for claim in CLAIMS:
         assert claim.text in page
     assert "| 71.5 | 76.2 | 73.3 | 71.9 |" in page  # the paper's own table
+    assert "| Dermatologist | Pathologist | Radiologist | accuracy, % |" in page
+    assert "| start greedy | 70.0 | 70.0 to 70.0 |" in page
 
 
 def test_figures_are_valid_files_and_inline_in_the_page(files: dict[str, str]) -> None:

@@ -103,7 +103,9 @@ def test_a_runner_killed_at_any_moment_goes_on_to_the_same_files(place: Path) ->
     assert digest_folder(context.out) == killed
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_a_signal_ends_it_at_once_and_says_that_it_goes_on(
     place: Path, number: signal.Signals
 ) -> None:
@@ -164,6 +166,7 @@ def test_a_task_that_kills_every_worker_is_given_up(place: Path) -> None:
     assert len(read_evidence(context.out).cells) == 4
 
 
+@pytest.mark.slow
 def test_measured_memory_decides_how_many_run(place: Path) -> None:
     """One is started on the assumption of 1 GiB each; what it took lets more run, or no more."""
     grown = tuple(row(f"big_{n}", grow=100 * 2**20, sleep=0.05) for n in range(6))
