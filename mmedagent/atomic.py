@@ -48,9 +48,8 @@ def new_folder(path: Path) -> Iterator[Path]:
     aside.mkdir()
     try:
         yield aside
-        for file in aside.rglob("*"):
-            if file.is_file():
-                _fsync(file)
+        for entry in [*aside.rglob("*"), aside]:  # a folder's own entry list, too
+            _fsync(entry)
         old = path.with_name(f".{path.name}.{token}.old")
         if path.exists():
             path.rename(old)

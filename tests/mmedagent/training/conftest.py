@@ -22,18 +22,22 @@ def _opinions(case, right):
     )
 
 
-@pytest.fixture
-def tables(draw_cases, tmp_path):
-    """Cases, opinions and curriculum on disk: a third of the training cases in each tier."""
-    train, warm = draw_cases(9, "train"), draw_cases(9, "warm_start")
-    write_cases(tmp_path / "cases", "drawn", train + warm)
+def write_tables(folder, train, warm):
+    """Write cases, opinions and curriculum to `folder`: a third of `train` in each tier."""
+    write_cases(folder / "cases", "drawn", train + warm)
     said = {case.case_id: _opinions(case, (0, 1, 3)[n % 3]) for n, case in enumerate(train + warm)}
-    (tmp_path / "opinions").mkdir()
-    write_opinions(tmp_path / "opinions/opinions.parquet", said)
+    (folder / "opinions").mkdir()
+    write_opinions(folder / "opinions/opinions.parquet", said)
     placements = {
         case.case_id: Placement((0.0, 1 / 3, 1.0)[n % 3], tier_of((0.0, 1 / 3, 1.0)[n % 3]))
         for n, case in enumerate(train)
     }
-    (tmp_path / "curriculum").mkdir()
-    write_curriculum(tmp_path / "curriculum/curriculum.parquet", placements)
-    return tmp_path
+    (folder / "curriculum").mkdir()
+    write_curriculum(folder / "curriculum/curriculum.parquet", placements)
+    return folder
+
+
+@pytest.fixture
+def tables(draw_cases, tmp_path):
+    """Cases, opinions and curriculum on disk: a third of the training cases in each tier."""
+    return write_tables(tmp_path, draw_cases(9, "train"), draw_cases(9, "warm_start"))
