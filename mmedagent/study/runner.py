@@ -1,15 +1,13 @@
 """Runs a study's cells in worker processes, within a memory budget; goes on where it was."""
 
-import json
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 from rich.console import Console
 
@@ -18,17 +16,10 @@ from mmedagent.errors import BrokenEvidenceError, InterruptedWithCheckpoint, MMe
 from mmedagent.study.agenda import Agenda, Task
 from mmedagent.study.context import Context
 from mmedagent.study.estimate import Estimate
-from mmedagent.study.folder import (
-    cell_path,
-    check_cell,
-    read_file,
-    shared_path,
-    study_path,
-    write_file,
-)
+from mmedagent.study.keeper import Keeper
 from mmedagent.study.memory import ASSUMED_BYTES, workers_that_fit
 from mmedagent.study.opening import open_study
-from mmedagent.study.schema import Cell, Pool, Shared, Study, misfits
+from mmedagent.study.schema import Cell
 from mmedagent.study.screen import Screen
 from mmedagent.study.worker import WORK, Busy, Done, Failed, Work
 from mmedagent.study.workers import Answer, Died, Worker, sweep_scratch
@@ -85,19 +76,12 @@ def run_study(
     study, pools = open_study(context, overrides)
     sweep_scratch(context.work)
     _sweep_aside(context.out)
-    return _Run(context, study, pools, limits, work).go(tasks, console)
+    return _Run(context, Keeper(context, study, pools), limits, work).go(tasks, console)
 
 
 class _Run:
-    def __init__(
-        self,
-        context: Context,
-        study: Study,
-        pools: Mapping[str, Pool],
-        limits: Limits,
-        work: Work,
-    ) -> None:
-        self._context, self._study, self._pools = context, study, pools
+    def __init__(self, context: Context, keeper: Keeper, limits: Limits, work: Work) -> None:
+        self._context, self._keeper = context, keeper
         self._limits, self._jobs = limits, limits.jobs
         self._workers = Workers(context, work)
         self._outcome = Outcome()
@@ -177,43 +161,13 @@ class _Run:
         worker.confirm()
 
     def _keep(self, task: Task, answer: Done) -> None:
-        """Write what a worker made, once it is seen to be what was asked for."""
+        self._keeper.keep(task, answer.text)
         if task.row is None:
-            shared = self._parse(task, answer.text, Shared)
-            self._keep_shared(task, shared)
             self._agenda.prepared(task.seed)
         else:
-            cell = self._parse(task, answer.text, Cell)
-            path = cell_path(self._context.out, task.row.name, task.seed)
-            check_cell(path, cell, self._study)
-            write_file(path, cell)
             self._outcome.done += 1
         self._estimate.saw(task, answer.seconds)
         self._screen.ended(task.name, answer.seconds, task.row is not None, self._left())
-
-    def _parse(self, task: Task, text: str, kind: type[Any]) -> Any:
-        value = kind.model_validate_json(text)
-        wrong = misfits(value, self._pools)
-        if value.seed != task.seed:
-            wrong.append(f"seed: {value.seed}, asked was {task.seed}")
-        if wrong:
-            raise BrokenEvidenceError("; ".join(wrong))
-        return value
-
-    def _keep_shared(self, task: Task, made: Shared) -> None:
-        """Write what a seed shares, or see that what its cells were made from is what is there."""
-        path = shared_path(self._context.out, task.seed)
-        if not path.exists():
-            write_file(path, made)
-            return
-        there = read_file(path, Shared, self._pools)
-        for name in ("pools", "best_specialist"):
-            if getattr(there, name) != getattr(made, name):
-                raise BrokenEvidenceError(
-                    f"{path}: made at revision {there.revision} with other {name} than now at"
-                    f" {made.revision}: its cells and new ones would not share their seed's"
-                    f" start. Remove it and the seed's cells, or go back to that revision"
-                )
 
     def _fail(self, task: Task, message: str, trace: str) -> None:
         path = self._context.work / "failures" / f"{task.name.replace('/', '.')}.txt"
@@ -235,21 +189,10 @@ class _Run:
             self._agenda.put_back(task)
 
     def _is_done(self, task: Task) -> bool:
-        if task.row is None:
-            return shared_path(self._context.out, task.seed).exists()
-        path = cell_path(self._context.out, task.row.name, task.seed)
-        if not path.exists():
-            return False
-        cell = read_file(path, Cell, self._pools)
-        check_cell(path, cell, self._study)
-        spec = json.loads(json.dumps(dict(task.row.spec)))
-        if cell.spec != spec:
-            raise BrokenEvidenceError(
-                f"{path}: made with {cell.spec}, the row {task.row.name} is now {spec}."
-                f" Remove {path.parent}, or give another --out"
-            )
-        self._estimate.saw(task, cell.cpu_seconds.total)
-        return True
+        found = self._keeper.found(task)
+        if isinstance(found, Cell):
+            self._estimate.saw(task, found.cpu_seconds.total)
+        return found is not None
 
     def _left(self) -> float | None:
         running = [(w.task, time.monotonic() - w.since) for w in self._workers.busy if w.task]
@@ -295,8 +238,3 @@ def _sweep_aside(out: Path) -> None:
 def default_jobs() -> int:
     """Return the cores that this process may use."""
     return len(os.sched_getaffinity(0))
-
-
-def has_study(out: Path) -> bool:
-    """Tell whether `out` holds a study."""
-    return study_path(out).is_file()

@@ -1,11 +1,11 @@
 """What a study looks like on the terminal: one bar, what runs now, and the time left."""
 
-import time
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from mmedagent.report.page import duration
 
@@ -18,7 +18,6 @@ class Screen:
     def __init__(self, console: Console, done: int, total: int) -> None:
         self._console = console
         self._done, self._total = done, total
-        self._began = time.monotonic()
         self._bars = Progress(
             TextColumn("  {task.description}"),
             BarColumn(bar_width=30),
@@ -59,8 +58,8 @@ class Screen:
 
     def failed(self, name: str, message: str) -> None:
         """Show that a task failed."""
-        self._console.print(f"  [bold red]✗[/] {name}: ", end="")
-        self._console.print(message, markup=False, highlight=False, soft_wrap=True)
+        line = Text.assemble(("  ✗ ", "bold red"), f"{name}: {message}")
+        self._console.print(line, soft_wrap=True)
 
     def running(self, names: list[str], left: float | None) -> None:
         """Show what runs now and the time left."""
@@ -71,8 +70,3 @@ class Screen:
             left=f"{duration(left)} left" if left is not None else "",
             running=", ".join(names[:_MOST_NAMES]) + more,
         )
-
-    @property
-    def seconds(self) -> float:
-        """Seconds since the study was started."""
-        return time.monotonic() - self._began
