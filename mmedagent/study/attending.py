@@ -66,6 +66,8 @@ def attending_of(spec: Spec, seed: int, context: Context) -> Trained:
     last = STAGES.index(spec.stage)
     kept = {stage: path for stage, path in stages.items() if STAGES.index(stage) <= last}
     seconds = sum(value for stage, value in spent.items() if stage in kept)
+    if not kept:  # the tiers of these stages have no cases
+        return Trained({"start": start_of("attending", seed, context)}, (), 0.0)
     return Trained(kept, _curve(kept), round(seconds, 2))
 
 

@@ -39,50 +39,46 @@ def heard(context: Context, pool: str, roles: Sequence[Specialty]) -> list[Said]
     return [tables[role][case.case_id] for case, role in zip(cases, roles, strict=True)]
 
 
-def ask_everything(context: Context, pools: Sequence[str], first: int = 0) -> None:
-    """Ask the panel about every case of `pools` in every role, unless that was done.
-
-    Workers that begin at different places (`first`) share the work instead of waiting.
-    """
-    for pool in pools:
-        for number in range(len(SPECIALTIES)):
-            _ask(context, pool, SPECIALTIES[(first + number) % len(SPECIALTIES)])
+def ask_everything(context: Context, pools: Sequence[str]) -> None:
+    """Ask the panel about every case of `pools` in every role, unless that was done."""
+    _ask(context, [(pool, role) for pool in pools for role in SPECIALTIES])
 
 
 def cost_of_one(context: Context, pool: str) -> dict[str, float]:
     """Return tokens and seconds of one opinion, on average over `pool` and all seven roles."""
-    facts = [
-        json.loads((_ask(context, pool, role) / "usage.json").read_text()) for role in SPECIALTIES
-    ]
+    _ask(context, [(pool, role) for role in SPECIALTIES])
+    folders = [_folder(context, pool, role) for role in SPECIALTIES]
+    facts = [json.loads((folder / "usage.json").read_text()) for folder in folders]
     replies = sum(fact["replies"] for fact in facts)
     names = ("prompt_tokens", "completion_tokens", "seconds")
     return {name: sum(fact[name] for fact in facts) / replies for name in names}
 
 
 def _table(context: Context, pool: str, role: Specialty) -> dict[str, Said]:
-    return read_opinions(_ask(context, pool, role) / "opinions.parquet")
+    _ask(context, [(pool, role)])
+    return read_opinions(_folder(context, pool, role) / "opinions.parquet")
 
 
-def _ask(context: Context, pool: str, role: Specialty) -> Path:
-    folder = _folder(context, pool, role)
-    if folder.exists():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock"):
-        if folder.exists():
-            return folder
-        cases = study_cases(context, pool)
-        with open_panel(context.recipe.panel, context.panel, context.work / _STORE) as panel:
+def _ask(context: Context, wanted: Sequence[tuple[str, Specialty]]) -> None:
+    """Ask what was not asked yet, and keep it: the panel is started once, by one worker."""
+    if all(_folder(context, pool, role).exists() for pool, role in wanted):
+        return
+    with (
+        FileLock(context.work / "panel.lock"),
+        open_panel(context.recipe.panel, context.panel, context.work / _STORE) as panel,
+    ):
+        for pool, role in wanted:
+            folder = _folder(context, pool, role)
+            if folder.exists():
+                continue
+            cases = study_cases(context, pool)
             before = panel.usage
             said = panel.opinions([case.view() for case in cases], [role] * len(cases))
             usage = panel.usage - before
-        with new_folder(folder) as aside:
-            write_opinions(
-                aside / "opinions.parquet",
-                {case.case_id: each for case, each in zip(cases, said, strict=True)},
-            )
-            write_json(aside / "usage.json", vars(usage))
-    return folder
+            with new_folder(folder) as aside:
+                opinions = {case.case_id: each for case, each in zip(cases, said, strict=True)}
+                write_opinions(aside / "opinions.parquet", opinions)
+                write_json(aside / "usage.json", vars(usage))
 
 
 def _folder(context: Context, pool: str, role: Specialty) -> Path:

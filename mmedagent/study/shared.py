@@ -27,7 +27,7 @@ def prepare_seed(seed: int, context: Context) -> Shared:
         "warm_start_triage": partial(start_of, "triage", seed, context),
         "warm_start_attending": partial(start_of, "attending", seed, context),
         "triage": partial(trained_triage, seed, context),
-        "panel": partial(ask_everything, context, POOLS, first=seed),
+        "panel": partial(ask_everything, context, POOLS),
     }
     seconds = {}
     for name, do in work.items():
