@@ -47,6 +47,11 @@ _TIERS = (
     " a seed are compared on the same cases; no model sees them. For rows without opinions,"
     " following a consensus means answering what the panel would have said."
 )
+_MENDS = (
+    "Mends: better than the paper's schedule, interval clear of zero, and not clearly worse than"
+    " the attending before any RL. These intervals are not corrected for their number. Below,"
+    " accuracy in percent after each stage, of every row that has stages."
+)
 _DESCRIPTIONS = {
     "accuracy": "Accuracy of every row with its interval; the dashed line is the default",
     "factorial": "Accuracy by order of the stages and entropy schedule",
@@ -122,7 +127,7 @@ def _sections(results: Results) -> list[tuple[str, str, list[str]]]:
             sections.tiers_table(results)]),
         ("collapse", "The collapse of the paper's plain stages, and what mends it", [
             prose.collapse_sentence(results), "figure:collapse",
-            sections.stages_table(results)]),
+            sections.mends_table(results), _MENDS, sections.stages_table(results)]),
         ("curves", "Entropy, and groups without variance", [
             "figure:entropy", "figure:variance"]),
         ("routing", "Routing", [

@@ -3,6 +3,7 @@
 from mmedagent.report.page import duration
 from mmedagent.study.comparisons import CLAIMS, ORDERS, SCHEDULES, TOPICS, factorial_row
 from mmedagent.study.context import REPORTED_POOL
+from mmedagent.study.figures import COLLAPSE
 from mmedagent.study.markdown import MISSING, difference, probability, share, table
 from mmedagent.study.measures import ABANDONED, BEST, FOLLOWED, MAJORITY, TIERS
 from mmedagent.study.prose import targets
@@ -109,6 +110,36 @@ def stages_table(results: Results) -> str:
             rows.append((shown, "all" if key == "accuracy" else key, *values))
     head = ("system", "cases", "start", "stage 1", "stage 2", "stage 3")
     return table(head, rows, 4)
+
+
+def mends_table(results: Results) -> str:
+    """Return what each change of the paper's schedule gains, and what it keeps of easy cases.
+
+    `mends`: better than the paper's schedule, its interval clear of zero, and not clearly worse
+    than the attending that was not trained.
+    """
+    rows = []
+    for name, heading in (*COLLAPSE, ("full", "the default")):
+        gain, left = results.difference(name, "paper"), results.difference(name, "no_attending_rl")
+        if gain is None or left is None:
+            continue
+        mended = "yes" if gain.lower > 0 and left.upper >= 0 else "no"
+        rows.append(
+            (
+                heading,
+                MISSING if name == "paper" else mended,
+                share(results.estimate(name)),
+                MISSING if name == "paper" else difference(gain),
+                difference(left),
+                share(results.estimate(name, "easy")),
+                share(results.estimate(name, ABANDONED)),
+            )
+        )
+    head = (
+        "stages", "mends", "accuracy, %", "− paper's, points", "− untrained, points",
+        "easy cases, %", "abandons a right consensus, %",
+    )  # fmt: skip
+    return table(head, rows, 5) if rows else ""
 
 
 def routing_table(results: Results) -> str:

@@ -141,6 +141,20 @@ def test_the_collapse_is_told_in_figures(files: dict[str, str], results: Results
     assert last == results.estimate("paper", "easy")
 
 
+def test_what_mends_the_collapse_is_computed(files: dict[str, str]) -> None:
+    collapse = files["study.md"].split("\n## The collapse")[1].split("\n## ")[0]
+    mended = re.findall(r"^\| ([^|]+) \| (yes|no|–) \|", collapse, re.MULTILINE)
+    assert dict(mended) == {
+        "plain, groups kept (paper)": "–",
+        "plain, groups dropped": "yes",
+        "plain, kept, gamma none": "yes",
+        "plain, kept, half replayed": "yes",
+        "cumulative, groups kept": "yes",
+        "cumulative, groups dropped": "yes",
+        "the default": "yes",
+    }
+
+
 @pytest.mark.parametrize(
     ("supervised", "sentence"),
     [
