@@ -18,12 +18,12 @@ class Estimate:
     def left(
         self, waiting: Sequence[Task], running: Sequence[tuple[Task, float]], lanes: int
     ) -> float | None:
-        """Return seconds until all is done on `lanes` workers; None while nothing is known.
+        """Return seconds until all is done on `lanes` workers; None before a first cell is done.
 
         `running` are tasks with the seconds they have run. A row that was never seen counts as
         the mean of all cells; shared work never seen counts as one cell.
         """
-        if not self._seen:
+        if not any(self._seen):
             return None
         rest = sum(self._of(task) for task in waiting)
         rest += sum(max(0.0, self._of(task) - since) for task, since in running)
@@ -34,9 +34,9 @@ class Estimate:
         if own:
             return sum(own) / len(own)
         cells = [s for kind, all_ in self._seen.items() if kind for s in all_]
-        known = cells or [s for all_ in self._seen.values() for s in all_]
-        return sum(known) / len(known)
+        return sum(cells) / len(cells)
 
 
 def _kind(task: Task) -> str:
+    """Return what tasks of one kind have in common: the row; nothing for a seed's shared work."""
     return task.row.name if task.row else ""

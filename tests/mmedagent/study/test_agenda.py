@@ -118,6 +118,7 @@ def test_time_left_is_what_rows_took_before() -> None:
     estimate = Estimate()
     assert estimate.left([Task(0, A)], [], 1) is None
     estimate.saw(Task(0), 6.0)
+    assert estimate.left([Task(0, A)], [], 1) is None
     estimate.saw(Task(0, A), 10.0)
     estimate.saw(Task(0, B), 30.0)
     estimate.saw(Task(1, B), 50.0)
