@@ -51,7 +51,8 @@ def distinct_rows(flat: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     Rows that agree in a few sampled values are compared whole, so the answer is exact.
     """
     step = max(1, flat.shape[1] // _SAMPLED_VALUES)
-    sampled = flat[:, ::step].contiguous().cpu().numpy()
+    # As bytes: NumPy knows no bfloat16.
+    sampled = flat[:, ::step].contiguous().cpu().view(torch.uint8).numpy()
     numbers: dict[tuple[bytes, int], int] = {}
     firsts: list[int] = []
     which = []

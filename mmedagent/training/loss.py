@@ -188,6 +188,8 @@ class DoctorTrainer(GRPOTrainer):
                 use_cache=False,
                 **given,
             ).logits[:, :-1]
+        if logits.dtype in (torch.bfloat16, torch.float16):
+            logits = logits.float()  # a log-probability of half precision is off by hundredths
         scores = torch.log_softmax(logits / self.temperature, dim=-1)
         tokens = input_ids[:, -logits_to_keep:].unsqueeze(-1)
         entropies = -(scores.exp() * scores).sum(-1) if compute_entropy else None
