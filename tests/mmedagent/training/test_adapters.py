@@ -187,3 +187,29 @@ def test_micro_batches_and_checkpointing_change_memory_and_not_the_step(
     steps = [torch.cat([(out[name] - start[name]).flatten() for name in start]) for out in results]
     assert steps[0].norm() > 1e-2
     assert (steps[1] - steps[0]).norm() < 1e-5 * steps[0].norm()
+
+
+def test_half_precision_trains_float32_adapters_on_a_bfloat16_model(
+    tasks, tiny_start, tmp_path, monkeypatch
+):
+    """What `one-gpu` does on its GPU, here on a CPU, which can compute in bfloat16 too."""
+    monkeypatch.setattr(grpo, "check_machine", lambda recipe, where: None)
+    recipe = RECIPE.model_copy(
+        update={"dtype": "bfloat16", "gradient_checkpointing": True, "micro_batch": 4}
+    )
+    kinds = []
+    made = grpo.make_trainer
+
+    def look(*arguments):
+        trainer = made(*arguments)
+        for name, value in trainer.model.named_parameters():
+            kinds.append(("lora_" in name, value.dtype, value.requires_grad))
+        return trainer
+
+    monkeypatch.setattr(grpo, "make_trainer", look)
+    _train(tasks, tiny_start, tmp_path, steps=2, recipe=recipe)
+    assert set(kinds) == {(True, torch.float32, True), (False, torch.bfloat16, False)}
+    out = load_model(tmp_path / "out", dtype="auto")
+    assert out.dtype == torch.bfloat16
+    records = read_curves(tmp_path / "out/curves.jsonl")
+    assert all(0 < record["grad_norm"] < 100 for record in records)

@@ -14,7 +14,7 @@ from mmedagent.errors import MMedAgentError
 from mmedagent.models.load import load_model
 from mmedagent.recipes.scale import DeepSpeedRecipe
 from mmedagent.recipes.training import TriageRecipe
-from mmedagent.training import launch
+from mmedagent.training import grpo, launch
 from mmedagent.training.checkpoints import last_checkpoint
 from mmedagent.training.grpo import Task, train
 from mmedagent.training.reward import names_specialty
@@ -148,12 +148,21 @@ sys.exit(rank.main())
 """
 
 
+RUNS = {
+    "zero-2": {},
+    # As the recipe `cluster` does on its GPUs; a CPU can compute in bfloat16 too.
+    "zero-3": {"dtype": "bfloat16", "gradient_checkpointing": True, "micro_batch": 4},
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["zero-2", "zero-3"])
+@pytest.mark.parametrize("way", RUNS)
 def test_a_run_is_saved_resumed_consolidated_and_read_in_one_process(
     way, tasks, tiny_start, tmp_path, monkeypatch
 ):
-    recipe = RECIPE.model_copy(update={"processes": 2, "learning_rate": 1e-3, **SPREAD[way]})
+    monkeypatch.setattr(grpo, "check_machine", lambda recipe, where: None)
+    spread = {"processes": 2, "learning_rate": 1e-3, **SPREAD[way], **RUNS[way]}
+    recipe = RECIPE.model_copy(update=spread)
     dying = tmp_path / "dying.py"
     dying.write_text(DYING)
     with monkeypatch.context() as patch, pytest.raises(MMedAgentError):
@@ -170,7 +179,7 @@ def test_a_run_is_saved_resumed_consolidated_and_read_in_one_process(
     start, out = (load_model(path).state_dict() for path in (tiny_start, tmp_path / "cut/out"))
     assert {n: v.shape for n, v in out.items()} == {n: v.shape for n, v in start.items()}
     name = "model.language_model.layers.0.mlp.up_proj.weight"
-    assert not torch.equal(out[name], start[name])
+    assert (out[name] - start[name]).abs().max() > 1e-4
     published = {path.name for path in (tmp_path / "cut/out").iterdir()}
     assert published == {path.name for path in tiny_start.iterdir()} | {"curves.jsonl"}
 
