@@ -125,7 +125,10 @@ def seeds_of_rows(results: Results) -> str:
     counts: dict[int, int] = {}
     for cells in results.evidence.cells.values():
         counts[len(cells)] = counts.get(len(cells), 0) + 1
-    parts = [f"{rows} rows with {seeds} seeds" for seeds, rows in sorted(counts.items())[::-1]]
+    parts = [
+        f"{_count(rows, 'row')} with {_count(seeds, 'seed')}"
+        for seeds, rows in sorted(counts.items(), reverse=True)
+    ]
     return ", ".join(parts)
 
 
@@ -167,6 +170,10 @@ def _parts_where_supervision_leads(results: Results, known: Sequence[str]) -> li
             if d is not None and d.upper < 0:
                 found.append(f"{words} ({_WITH[name]}, {points(-d.value)})")
     return found
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _reached(estimate: Estimate | None, reached: bool) -> str:
