@@ -4,6 +4,7 @@ Routing differs from seed to seed and row to row; what a specialist says in a ro
 """
 
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -45,13 +46,19 @@ def ask_everything(context: Context, pools: Sequence[str]) -> None:
 
 
 def cost_of_one(context: Context, pool: str) -> dict[str, float]:
-    """Return tokens and seconds of one opinion, on average over `pool` and all seven roles."""
+    """Return tokens and seconds of one opinion, on average over `pool` and all seven roles.
+
+    Seconds are those of the whole batch divided by its opinions, as a doctor's are: a reply's own
+    latency is mostly its wait in the queue of many.
+    """
     _ask(context, [(pool, role) for role in SPECIALTIES])
     folders = [_folder(context, pool, role) for role in SPECIALTIES]
     facts = [json.loads((folder / "usage.json").read_text()) for folder in folders]
-    replies = sum(fact["replies"] for fact in facts)
-    names = ("prompt_tokens", "completion_tokens", "seconds")
-    return {name: sum(fact[name] for fact in facts) / replies for name in names}
+    total = {name: sum(fact[name] for fact in facts) for name in facts[0]}
+    tokens = {
+        name: total[name] / total["replies"] for name in ("prompt_tokens", "completion_tokens")
+    }
+    return {**tokens, "seconds": total["wall_seconds"] / max(1, total["asked"])}
 
 
 def _table(context: Context, pool: str, role: Specialty) -> dict[str, Said]:
@@ -72,13 +79,20 @@ def _ask(context: Context, wanted: Sequence[tuple[str, Specialty]]) -> None:
             if folder.exists():
                 continue
             cases = study_cases(context, pool)
-            before = panel.usage
+            before, asked, began = panel.usage, panel.stats.asked, time.perf_counter()
             said = panel.opinions([case.view() for case in cases], [role] * len(cases))
             usage = panel.usage - before
+            facts = {
+                "replies": usage.replies,
+                "prompt_tokens": usage.prompt_tokens,
+                "completion_tokens": usage.completion_tokens,
+                "asked": panel.stats.asked - asked,
+                "wall_seconds": time.perf_counter() - began,
+            }
             with new_folder(folder) as aside:
                 opinions = {case.case_id: each for case, each in zip(cases, said, strict=True)}
                 write_opinions(aside / "opinions.parquet", opinions)
-                write_json(aside / "usage.json", vars(usage))
+                write_json(aside / "usage.json", facts)
 
 
 def _folder(context: Context, pool: str, role: Specialty) -> Path:

@@ -47,6 +47,7 @@ def factorial() -> list[Row]:
             f"{order}-{schedule}",
             "factorial",
             f"{title}, gamma {shown}",
+            "conclusions",
             changes={"order": order, "entropy_by": by, "kl_by": "constant"},
         )
         for order, title in ORDERS.items()
@@ -58,6 +59,7 @@ def factorial() -> list[Row]:
             "easy_to_hard-by_tier-paper_beta",
             "factorial",
             "easy to hard, gamma and beta by tier",
+            "conclusions",
             changes={"order": "easy_to_hard", "entropy_by": "tier", "kl_by": "tier"},
         ),
     ]
@@ -70,15 +72,15 @@ def cleaning() -> list[Row]:
         return PAPER | {"stages": stages, "drop_groups_without_variance": dropped} | more
 
     return [
-        _row("plain-dropped", "cleaning", "plain stages, groups dropped",
+        _row("plain-dropped", "cleaning", "plain stages, groups dropped", "conclusions",
              changes=changes("plain", True)),
-        _row("cumulative-kept", "cleaning", "cumulative stages, groups kept",
+        _row("cumulative-kept", "cleaning", "cumulative stages, groups kept", "conclusions",
              changes=changes("cumulative", False)),
-        _row("cumulative-dropped", "cleaning", "cumulative stages, groups dropped",
+        _row("cumulative-dropped", "cleaning", "cumulative stages, groups dropped", "conclusions",
              changes=changes("cumulative", True)),
-        _row("plain-kept-zero", "cleaning", "plain stages, groups kept, gamma none",
+        _row("plain-kept-zero", "cleaning", "plain stages, groups kept, gamma none", "conclusions",
              changes=changes("plain", False, entropy_by="zero")),
-        _row("plain-kept-replay", "cleaning", "plain stages, groups kept, half replayed",
+        _row("plain-kept-replay", "cleaning", "plain stages, groups kept, half replayed", "conclusions",
              changes=changes("plain", False, replay=0.5)),
     ]  # fmt: skip
 
@@ -90,8 +92,8 @@ def baselines() -> list[Row]:
              attending="start", triage="start"),
         _row("no_attending_rl", "baseline", "no attending RL", "conclusions", attending="start"),
         _row("without_c_marl", "baseline", "without C-MARL", "conclusions", changes=SHUFFLED),
-        _row("easy_only", "baseline", "easy only", stage="easy"),
-        _row("easy_and_medium", "baseline", "easy + medium", stage="medium"),
+        _row("easy_only", "baseline", "easy only", "conclusions", stage="easy"),
+        _row("easy_and_medium", "baseline", "easy + medium", "conclusions", stage="medium"),
         _row("supervised_with_opinions", "baseline", "supervised, with opinions", "conclusions",
              attending="supervised"),
         _row("supervised_without_opinions", "baseline", "supervised, without opinions",
@@ -99,16 +101,18 @@ def baselines() -> list[Row]:
         _row("without_specialists", "baseline", "without specialists", "conclusions",
              opinions=False),
         _row("self_vote", "baseline", f"without specialists, {VOTES} samples vote",
-             opinions=False, votes=VOTES),
-        _row("full_vote", "baseline", f"full, {VOTES} samples vote", votes=VOTES),
+             "conclusions", opinions=False, votes=VOTES),
+        _row("full_vote", "baseline", f"full, {VOTES} samples vote", "conclusions",
+             votes=VOTES),
         _row("random_specialty", "baseline", "without triage (random specialty)", "conclusions",
              panel="random"),
-        _row("all_specialties", "baseline", "all specialties", panel="all"),
-        _row("gold_specialty", "baseline", "gold specialty (oracle routing)", panel="gold"),
+        _row("all_specialties", "baseline", "all specialties", "conclusions", panel="all"),
+        _row("gold_specialty", "baseline", "gold specialty (oracle routing)", "conclusions",
+             panel="gold"),
         _row("triage_classifier", "baseline", "triage by a plain classifier", "conclusions",
              triage="classifier"),
         _row("triage_supervised", "baseline", "triage by supervised fine-tuning",
-             triage="supervised"),
+             "conclusions", triage="supervised"),
     ]  # fmt: skip
 
 

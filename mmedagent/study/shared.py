@@ -1,9 +1,11 @@
 """What all cells of one seed share: labels, both Starts, the trained triage and its routing."""
 
+import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from mmedagent.atomic import write_json
 from mmedagent.consultation.consult import route
 from mmedagent.consultation.doctor import Sampling
 from mmedagent.evaluation.trust import letter_array
@@ -29,11 +31,14 @@ def prepare_seed(seed: int, context: Context) -> Shared:
         "triage": partial(trained_triage, seed, context),
         "panel": partial(ask_everything, context, POOLS),
     }
-    seconds = {}
+    note = context.seed_work(seed) / "seconds.json"
+    seconds: dict[str, float] = json.loads(note.read_text()) if note.exists() else {}
     for name, do in work.items():
         began = cpu_seconds()
         do()
-        seconds[name] = round(cpu_seconds() - began, 2)
+        # What was made before a restart takes nothing now: its seconds are the first ones.
+        seconds[name] = max(seconds.get(name, 0.0), round(cpu_seconds() - began, 2))
+        write_json(note, seconds)
     doctor = LocalDoctor(
         trained_triage(seed, context), batch_size=context.recipe.evaluation.batch_size
     )
