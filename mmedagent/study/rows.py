@@ -80,8 +80,8 @@ def cleaning() -> list[Row]:
              changes=changes("cumulative", True)),
         _row("plain-kept-zero", "cleaning", "plain stages, groups kept, gamma none", "conclusions",
              changes=changes("plain", False, entropy_by="zero")),
-        _row("plain-kept-replay", "cleaning", "plain stages, groups kept, half replayed", "conclusions",
-             changes=changes("plain", False, replay=0.5)),
+        _row("plain-kept-replay", "cleaning", "plain stages, groups kept, half replayed",
+             "conclusions", changes=changes("plain", False, replay=0.5)),
     ]  # fmt: skip
 
 
