@@ -11,16 +11,15 @@ from mmedagent.recipes.training import SupervisedRecipe
 class SupervisedAttendingRecipe(BaseModel):
     """The attending fine-tuned on gold answers, from its Start, on the pool of its RL.
 
-    The budget is RL's in optimiser steps: 20 + 80 + 110. Each step has half of RL's forward passes
-    (32 completions instead of 128, a quarter, but of batches drawn from all cases at once) and no
-    sampling, so that in processor time the baseline is the cheaper one.
+    Twice RL's optimiser steps, and well under its processor time, since nothing is sampled. Steps
+    and learning rate were chosen on validation: docs/evaluation.md.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     opinions: bool = True
     """Whether the prompts carry the panel's opinions."""
-    fit: SupervisedRecipe = SupervisedRecipe(steps=210, learning_rate=1e-3)
+    fit: SupervisedRecipe = SupervisedRecipe(steps=240, learning_rate=2e-3, schedule="cosine")
     style: Style = "compact"
     permute_options: bool = False
     seed: Annotated[int, Field(ge=0)] = 0
@@ -31,7 +30,7 @@ class SupervisedTriageRecipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    fit: SupervisedRecipe = SupervisedRecipe(steps=160, learning_rate=1e-3)
+    fit: SupervisedRecipe = SupervisedRecipe(steps=160, learning_rate=1e-3, schedule="cosine")
     most_imbalance: Annotated[float, Field(ge=1)] = 2.0
     """Cases of one specialty per case of the rarest; above that a specialty's cases are thinned."""
     style: Style = "compact"
@@ -43,7 +42,7 @@ class TriageClassifierRecipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    fit: SupervisedRecipe = SupervisedRecipe(steps=160, learning_rate=1e-3)
+    fit: SupervisedRecipe = SupervisedRecipe(steps=320, learning_rate=1e-3, schedule="cosine")
     train_tower: bool = True
     """Whether the tower learns too; the head alone is enough only on a pretrained one."""
     most_imbalance: Annotated[float, Field(ge=1)] = 2.0
@@ -57,7 +56,8 @@ class BaselinesRecipe(BaseModel):
 
     supervised_with_opinions: SupervisedAttendingRecipe = SupervisedAttendingRecipe()
     supervised_without_opinions: SupervisedAttendingRecipe = SupervisedAttendingRecipe(
-        opinions=False
+        opinions=False,
+        fit=SupervisedRecipe(steps=240, learning_rate=1e-3, schedule="cosine"),
     )
     triage_supervised: SupervisedTriageRecipe = SupervisedTriageRecipe()
     triage_classifier: TriageClassifierRecipe = TriageClassifierRecipe()

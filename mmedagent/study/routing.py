@@ -54,7 +54,7 @@ def _doctor(
         if not folder.exists():
             if kind == "classifier":
                 plain = seeded(recipes.triage_classifier, seed, context)
-                train_triage_classifier(context.cases, start, plain, folder, work)
+                train_triage_classifier(context.cases, context.base, plain, folder, work)
             else:
                 tuned = seeded(recipes.triage_supervised, seed, context)
                 train_supervised_triage(context.cases, start, tuned, folder, work)
