@@ -35,30 +35,53 @@ class PanelFolder:
         return {member.name: member.digest for member in self.members}
 
 
-def panel_manifest(digests: dict[str, str]) -> dict[str, Any]:
-    """Return the content of `panel.json` for specialists whose folders bear their names."""
+def panel_manifest(digests: dict[str, str], folds: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the content of `panel.json` for specialists whose folders bear their names.
+
+    `folds`, of a cross-fitted panel: its fold panels and each subject's fold (`folds.read_folds`).
+    """
     specialists = [{"name": n, "path": n, "digest": digest} for n, digest in digests.items()]
-    return {"schema": 1, "specialists": specialists, "digest": digest_value(specialists)}
+    content: dict[str, Any] = {"specialists": specialists}
+    if folds is not None:
+        content["folds"] = folds
+    return {"schema": 1, **content, "digest": _digest(content)}
 
 
-def read_panel_folder(folder: Path) -> PanelFolder:
-    """Read a panel folder and verify the digest of every file in it.
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return `panel.json`, verified against its own digest; the weights are not looked at.
 
-    Raises `BrokenEvidenceError` when the folder or its manifest is missing or unreadable, or when
-    weights differ from what the manifest says: a panel is frozen.
+    Raises `BrokenEvidenceError` when it is missing, unreadable or changed.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
-        entries = [tuple(str(s[k]) for k in _ENTRY) for s in manifest["specialists"]]
-        digest = str(manifest["digest"])
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+        if manifest["digest"] != _digest(manifest):
+            raise BrokenEvidenceError(f"{folder / MANIFEST}: changed since it was written")
     except FileNotFoundError:
         raise BrokenEvidenceError(
             f"{folder}: no {MANIFEST} there; `dvc repro panel` trains the laptop's panel"
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise BrokenEvidenceError(f"{folder / MANIFEST}: not a panel manifest: {error!r}") from None
-    if digest != digest_value(manifest["specialists"]):
-        raise BrokenEvidenceError(f"{folder / MANIFEST}: changed since it was written")
+    return manifest
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    if "folds" not in manifest:
+        return digest_value(manifest["specialists"])
+    return digest_value({name: manifest[name] for name in ("specialists", "folds")})
+
+
+def read_panel_folder(folder: Path) -> PanelFolder:
+    """Read a panel folder and verify the digest of every file of its specialists.
+
+    Raises `BrokenEvidenceError` when the folder or its manifest is missing or unreadable, or when
+    weights differ from what the manifest says: a panel is frozen.
+    """
+    manifest = read_manifest(folder)
+    try:
+        entries = [tuple(str(s[k]) for k in _ENTRY) for s in manifest["specialists"]]
+    except (KeyError, TypeError) as error:
+        raise BrokenEvidenceError(f"{folder / MANIFEST}: not a panel manifest: {error!r}") from None
     members = []
     for name, path, expected in entries:
         actual = digest_folder(folder / path)
@@ -68,4 +91,4 @@ def read_panel_folder(folder: Path) -> PanelFolder:
                 f" (sha256 {actual[:12]}, expected {expected[:12]})"
             )
         members.append(PanelMember(name, folder / path, expected))
-    return PanelFolder(tuple(members), digest)
+    return PanelFolder(tuple(members), str(manifest["digest"]))

@@ -9,8 +9,10 @@ from mmedagent.atomic import new_folder, write_json
 from mmedagent.cases.case import Case, Opinion, Specialty
 from mmedagent.cases.store import read_cases
 from mmedagent.consultation.consult import majority_vote
+from mmedagent.digests import digest_value
 from mmedagent.errors import BadDataError, PanelError
-from mmedagent.panel.client import open_panel
+from mmedagent.panel.client import EndpointPanel, open_panel
+from mmedagent.panel.folds import read_folds
 from mmedagent.panel.table import OPINIONS, write_opinions
 from mmedagent.recipes.panel import LabelRecipe, PanelRecipe
 
@@ -31,29 +33,34 @@ def label(
 
     In training the specialty is known from the data (METHOD, section 'The consultation'); in an
     evaluation triage chooses it, and errs: `labels` says how often it is to err here, and each
-    opinion's `role` tells where. `panel` is the panel folder, `store` the opinion store: what it
-    holds is not asked again, and what was answered before an error is kept there.
+    opinion's `role` tells where. `panel` is the panel folder; of a cross-fitted one, the fold panel
+    is asked that has not seen the case's subject. `store` is the opinion store: what it holds is
+    not asked again, and what was answered before an error is kept there.
     Writes `opinions.parquet` and `label.json` (the figures that are returned, those that a rerun
     would not change) into the new folder `out`.
 
-    Raises `BadDataError` when a pool is empty, `PanelError` when an endpoint is down, too slow or
-    answers nonsense, or when too many of a specialist's replies cannot be read.
+    Raises `BadDataError` when a pool is empty or a subject is in no fold, `PanelError` when an
+    endpoint is down, too slow or answers nonsense, or when too many of a specialist's replies
+    cannot be read.
     """
     pool = read_cases(cases, POOLS_LABELLED)
     for name in POOLS_LABELLED:
         if not any(case.pool == name for case in pool):
             raise BadDataError(f"{cases}: the pool {name} is empty, there is nothing to label")
     roles = roles_asked(pool, labels)
-    with open_panel(recipe, panel, store) as asked:
-        said = asked.opinions([case.view() for case in pool], roles)
-        stats, digest = asked.stats, asked.digest
-    _require_readable(stats.no_opinion, len(pool), recipe)
+    said, asked = _ask(pool, roles, panel, recipe, store)
+    no_opinion = {
+        name: sum(each.stats.no_opinion[name] for each in asked)
+        for name in asked[0].stats.no_opinion
+    }
+    _require_readable(no_opinion, len(pool), recipe)
+    digests = [each.digest for each in asked]
     figures = {
         "schema": 1,
-        "panel": digest,
+        "panel": digests[0] if len(digests) == 1 else digest_value(digests),
         "cases": len(pool),
         "off_role": sum(role != case.specialty for role, case in zip(roles, pool, strict=True)),
-        "no_opinion": stats.no_opinion,
+        "no_opinion": no_opinion,
         **_accuracy(pool, said),
     }
     with new_folder(out) as folder:
@@ -61,13 +68,39 @@ def label(
         write_opinions(folder / OPINIONS, opinions)
         write_json(folder / "label.json", figures)
     cost = {
-        "asked": stats.asked,
-        "from_store": stats.from_store,
-        "prompt_tokens": stats.prompt_tokens,
-        "completion_tokens": stats.completion_tokens,
-        "request_seconds": stats.seconds,
+        "asked": sum(each.stats.asked for each in asked),
+        "from_store": sum(each.stats.from_store for each in asked),
+        "prompt_tokens": sum(each.stats.prompt_tokens for each in asked),
+        "completion_tokens": sum(each.stats.completion_tokens for each in asked),
+        "request_seconds": sum(each.stats.seconds for each in asked),
     }
     return figures | cost
+
+
+def _ask(
+    pool: Sequence[Case],
+    roles: Sequence[Specialty],
+    panel: Path | None,
+    recipe: PanelRecipe,
+    store: Path,
+) -> tuple[list[tuple[Opinion, ...]], list[EndpointPanel]]:
+    """Return each case's opinions, and the closed panels that were asked, in the folds' order.
+
+    A cross-fitted panel's cases go to the fold panel that has not seen their subject.
+    """
+    local = any(specialist.endpoint is None for specialist in recipe.specialists)
+    folds = read_folds(panel) if panel is not None and local else None
+    numbers = [folds.of(case) for case in pool] if folds else [0] * len(pool)
+    said: dict[int, tuple[Opinion, ...]] = {}
+    asked = []
+    for number, folder in enumerate(folds.panels if folds else [panel]):
+        rows = [row for row, fold in enumerate(numbers) if fold == number]
+        with open_panel(recipe, folder, store) as opened:
+            views = [pool[row].view() for row in rows]
+            opinions = opened.opinions(views, [roles[row] for row in rows])
+        said |= dict(zip(rows, opinions, strict=True))
+        asked.append(opened)
+    return [said[row] for row in range(len(pool))], asked
 
 
 def roles_asked(pool: Sequence[Case], labels: LabelRecipe) -> list[Specialty]:

@@ -2,6 +2,7 @@
 
 Three tiny models of the doctors' own class, supervised, on the `panel` pool alone: subjects that
 neither doctor is trained or measured on, so that the labels the panel gives are out of sample.
+Without such a pool the recipe asks for cross-fitting (`mmedagent.panel.folds`).
 What is simplified: a real panel is three large pretrained models behind endpoints.
 """
 
@@ -21,38 +22,77 @@ from mmedagent.cases.case import SPECIALTIES, Case
 from mmedagent.cases.store import read_cases
 from mmedagent.errors import BadDataError, MMedAgentError
 from mmedagent.panel.folder import MANIFEST, panel_manifest
+from mmedagent.panel.folds import POOLS_FOLDED, split_subjects, subject_key
 from mmedagent.recipes.panel import PanelTrainingRecipe, SpecialistTrainingRecipe
 
 
 def train_panel(cases: Path, recipe: PanelTrainingRecipe, out: Path) -> dict[str, Any]:
-    """Train the specialists on the `panel` pool of `cases` and write the panel folder `out`.
+    """Train the specialists that `recipe` asks for on `cases` and write the panel folder `out`.
 
-    The same cases and recipe give the same weights on the same machine. Specialists are trained
-    in `recipe.processes` processes of one thread each.
+    They learn from the `panel` pool alone; with `cross_fit_folds`, from `warm_start` and `train`
+    too, and `out` holds `fold-<n>` besides: a panel folder whose specialists saw none of that
+    fold's subjects. The same cases and recipe give the same weights on the same machine.
+    Specialists are trained in `recipe.processes` processes of one thread each.
 
-    Raises `BadDataError` when the pool is empty or lacks the types that a specialist needs.
+    Raises `BadDataError` when there is nobody to train on, when a fold panel would lack the types
+    that a specialist needs, or when there are fewer subjects than folds.
     """
     started = time.perf_counter()
-    pool = read_cases(cases, ["panel"])
+    folds = recipe.cross_fit_folds
+    pool = read_cases(cases, ["panel", *(POOLS_FOLDED if folds else ())])
     if not pool:
         raise BadDataError(f"{cases}: the panel pool is empty, nobody can be trained")
+    fold_of = split_subjects(pool, folds) if folds else {}
     # Threads cost more than they give at this size; the variable must be set before torch loads.
     os.environ["OMP_NUM_THREADS"] = "1"
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     with new_folder(out) as folder:
-        jobs = [(pool, specialist, recipe, folder) for specialist in recipe.specialists]
-        workers = min(recipe.processes, len(jobs))
-        spawn = multiprocessing.get_context("spawn")  # torch does not survive a fork
-        with ProcessPoolExecutor(workers, mp_context=spawn) as executor:
-            results = list(executor.map(_train_one, *zip(*jobs, strict=True)))
-        manifest = panel_manifest({result["name"]: result["digest"] for result in results})
-        write_json(folder / MANIFEST, manifest)
+        places = {folder: pool}
+        for n in range(folds or 0):
+            seen = [case for case in pool if fold_of.get(subject_key(case.subject)) != n]
+            places[folder / f"fold-{n}"] = seen
+        results = _train_all(places, recipe)
+        panels = [
+            {
+                "path": place.name,
+                "digest": _write_manifest(place, results[place]),
+                "seen": sorted({subject_key(case.subject) for case in seen}),
+            }
+            for place, seen in places.items()
+            if place != folder
+        ]
+        kept = {"panels": panels, "subjects": fold_of} if folds else None
+        digest = _write_manifest(folder, results[folder], kept)
     return {
-        "digest": manifest["digest"],
+        "digest": digest,
         "cases": len(pool),
-        "specialists": results,
+        "specialists": results[folder],
+        "fold_panels": [one for place in places if place != folder for one in results[place]],
         "seconds": time.perf_counter() - started,
     }
+
+
+def _train_all(
+    places: dict[Path, list[Case]], recipe: PanelTrainingRecipe
+) -> dict[Path, list[dict[str, Any]]]:
+    """Train the recipe's specialists for each folder, on its cases, side by side."""
+    jobs = [
+        (seen, specialist, recipe, place)
+        for place, seen in places.items()
+        for specialist in recipe.specialists
+    ]
+    spawn = multiprocessing.get_context("spawn")  # torch does not survive a fork
+    with ProcessPoolExecutor(min(recipe.processes, len(jobs)), mp_context=spawn) as executor:
+        results = iter(list(executor.map(_train_one, *zip(*jobs, strict=True))))
+    return {place: [next(results) for _ in recipe.specialists] for place in places}
+
+
+def _write_manifest(
+    folder: Path, results: list[dict[str, Any]], folds: dict[str, Any] | None = None
+) -> str:
+    manifest = panel_manifest({result["name"]: result["digest"] for result in results}, folds)
+    write_json(folder / MANIFEST, manifest)
+    return str(manifest["digest"])
 
 
 def _train_one(
@@ -113,7 +153,7 @@ def main() -> int:
     except MMedAgentError as error:
         print(error, file=sys.stderr)
         return int(error.exit_code)
-    for one in result["specialists"]:
+    for one in [*result["specialists"], *result["fold_panels"]]:
         print(f"{one['name']}: loss {one['loss']:.3f}, {one['seconds']:.0f} s")
     print(f"panel {result['digest'][:12]} in {result['seconds']:.0f} s: {arguments.out}")
     return 0

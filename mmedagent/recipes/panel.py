@@ -76,7 +76,7 @@ class SpecialistTrainingRecipe(BaseModel):
 
 
 class PanelTrainingRecipe(BaseModel):
-    """How the laptop's frozen panel is made: supervised, on the `panel` pool alone.
+    """How the laptop's frozen panel is made: supervised, by default on the `panel` pool alone.
 
     A stand-in. Large models answer better in the role that a case needs; tiny ones know nothing
     of roles, so this teaches them: asked in the right role they see the right answer, in a wrong
@@ -104,6 +104,11 @@ class PanelTrainingRecipe(BaseModel):
     wrong_role_noise: Annotated[float, Field(ge=0, le=1)] = 1.0
     processes: Annotated[int, Field(ge=1)] = 2
     """Specialists trained side by side, each in one thread."""
+    cross_fit_folds: Annotated[int, Field(ge=2)] | None = None
+    """None: the `panel` pool's subjects are the panel's alone, so its labels are out of sample.
+    K, where no subjects can be spared for that: the subjects of `train` and `warm_start` are split
+    into K folds, and each fold is labelled by a panel trained on everything but its subjects. K
+    panels more are trained; evaluation and serving ask one that is trained on all three pools."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
