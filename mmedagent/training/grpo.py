@@ -134,13 +134,15 @@ def make_trainer(job: Job, processor: ImageOnlyProcessor) -> Trainer:
 
 def _fingerprint(job: Job, trainer: Trainer) -> dict[str, Any]:
     """Return what this training is, so that a checkpoint of another one is refused."""
+    reference = job.reference or job.start
+    start = digest_folder(job.start)  # minutes for billions of weights: not twice
     return {
         "stage": job.stage,
         "steps": job.steps,
         "processes": trainer.args.world_size,
         "architecture": architecture(trainer.model),
-        "start": digest_folder(job.start),
-        "reference": digest_folder(job.reference or job.start),
+        "start": start,
+        "reference": start if reference == job.start else digest_folder(reference),
         "recipe": job.recipe.model_dump(mode="json", exclude={"checkpoint_every"}),
         "tasks": data_digest(job.tasks),
         "order": data_digest(trainer.train_dataset.with_format(None)["row"]),
