@@ -33,7 +33,9 @@ class Spec(BaseModel):
     def recipe(self, default: AttendingRecipe, seed: int) -> AttendingRecipe:
         """Return the recipe that the row's attending is trained with.
 
+        It does not stop where all rewards are equal: a collapse is what the study is to show.
         Raises pydantic's `ValidationError` for a change that the recipe does not know.
         """
-        changed = default.model_dump() | self.changes | {"seed": seed}
+        changed = default.model_dump() | self.changes
+        changed |= {"seed": seed, "patience_without_variance": 0}
         return AttendingRecipe.model_validate(changed)
