@@ -59,8 +59,9 @@ def test_positions_are_exactly_those_of_transformers(tiny_base, inputs):
         assert torch.equal(ours, theirs)
 
 
-def test_rows_that_agree_only_where_sampled_stay_apart():
-    rows = torch.zeros(4, 6400)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_rows_that_agree_only_where_sampled_stay_apart(dtype):
+    rows = torch.zeros(4, 6400, dtype=dtype)
     rows[1, 1] = 1.0  # not among the sampled values
     rows[3, 1] = 1.0
     firsts, which = distinct_rows(rows)
