@@ -1,7 +1,6 @@
 """The measurement of the `one-gpu` step: for real on a GPU, and as far as a CPU can follow."""
 
 import json
-import subprocess
 import sys
 
 import pytest
@@ -33,12 +32,12 @@ def test_the_tiny_model_goes_through_the_recipe_on_a_cpu():
 
 
 @pytest.mark.skipif(HAS_GPU, reason="there is a CUDA GPU")
-def test_without_a_gpu_one_line_says_so():
-    done = subprocess.run(
-        [sys.executable, one_gpu_step.__file__], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
-    assert "CUDA GPU" in done.stderr
+@pytest.mark.parametrize("overrides", [[], ["--set", "training.attending.dtype=float32"]])
+def test_without_a_gpu_one_line_says_so(monkeypatch, capsys, overrides):
+    monkeypatch.setattr(sys, "argv", ["one_gpu_step.py", *overrides])
+    assert one_gpu_step.main() == 2
+    said = capsys.readouterr()
+    assert len(said.err.strip().splitlines()) == 1 and "CUDA GPU" in said.err and not said.out
 
 
 @pytest.mark.slow
