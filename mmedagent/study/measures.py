@@ -24,6 +24,8 @@ DERIVED = {
 }
 """Rows that the page computes from what a seed's cells share."""
 TIERS = ("easy", "medium", "hard")
+FAMILIAR, NEW = "familiar", "new"
+"""Cases of sources that a doctor was trained on, and of others."""
 LAST = "hard"
 """The last of the three stages, whatever it trains on."""
 FOLLOWED, ABANDONED = "followed_wrong", "abandoned_right"
@@ -35,8 +37,8 @@ class Measures:
     """All tables of one pool: row -> figure -> table.
 
     Figures: `accuracy`, `sampled`, `triage`, `triage|<specialty>`, `followed_wrong`,
-    `abandoned_right`, each tier's name, and `<stage>|<accuracy or tier>` after each stage. A figure
-    that a row does not have is absent.
+    `abandoned_right`, `familiar`, `new`, each tier's name, and `<stage>|<accuracy or tier>` after
+    each stage. A figure that a row does not have is absent.
     """
 
     pool: str
@@ -88,6 +90,7 @@ class _Seen:
     def __init__(self, shared: Shared, evidence: Evidence, pool: str) -> None:
         cases, said = evidence.pools[pool], shared.pools[pool]
         self.gold = letter_array(cases.gold)
+        self.familiar = np.array(cases.familiar, dtype=bool)
         self.specialty = np.array(cases.specialty, dtype=object)
         self.role = said.role
         self.best = letter_array(said.opinions[shared.best_specialist])
@@ -125,7 +128,10 @@ def _derived_values(name: str, seen: _Seen) -> Iterator[tuple[str, Array]]:
 def _decision_values(
     letters: Letters, seen: _Seen, heard: Sequence[Letters]
 ) -> Iterator[tuple[str, Array]]:
-    yield from _by_tier("", letters == seen.gold, seen)
+    right = letters == seen.gold
+    yield from _by_tier("", right, seen)
+    yield FAMILIAR, np.where(seen.familiar, right, np.nan)
+    yield NEW, np.where(seen.familiar, np.nan, right)
     yield FOLLOWED, followed_wrong(letters, seen.gold, heard)
     yield ABANDONED, abandoned_right(letters, seen.gold, heard)
 

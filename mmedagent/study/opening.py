@@ -13,7 +13,7 @@ from mmedagent.panel.folder import read_panel_folder
 from mmedagent.recipes.schema import Recipe
 from mmedagent.study.context import POOLS, Context
 from mmedagent.study.folder import pool_path, read_file, study_path, write_file
-from mmedagent.study.pools import describe_pool, study_cases
+from mmedagent.study.pools import describe_pool, sources_trained_on, study_cases
 from mmedagent.study.schema import Pool, Study
 from mmedagent.workdir import work_folder
 
@@ -101,11 +101,15 @@ def open_study(context: Context, overrides: Sequence[str] = ()) -> tuple[Study, 
     for name in POOLS:
         place = pool_path(context.out, name)
         if not place.exists():
-            write_file(place, describe_pool(name, study_cases(context, name)))
+            write_file(place, _described(name, context))
         pools[name] = read_file(place, Pool)
     if not path.exists():
         write_file(path, study)
     return study, pools
+
+
+def _described(name: str, context: Context) -> Pool:
+    return describe_pool(name, study_cases(context, name), sources_trained_on(context))
 
 
 def revision(root: Path) -> str:

@@ -18,8 +18,8 @@ from mmedagent.study.results import Results
 NAME, FIGURES, NOTES = "study", "study", "study-notes.md"
 """The page's name, the folder of its figures, the hand-written parts: all in one folder."""
 PLACES = (
-    "summary", "setup", "targets", "accuracy", "factorial", "differences", "tiers", "collapse",
-    "curves", "routing", "cost", "ablation", "claims", "limits",
+    "summary", "setup", "targets", "accuracy", "factorial", "differences", "tiers", "sources",
+    "collapse", "curves", "routing", "cost", "ablation", "claims", "limits",
 )  # fmt: skip
 """Where a hand-written part may go: at the end of the section of that name."""
 
@@ -46,6 +46,12 @@ _TIERS = (
     " prediction, from what the panel said under that seed's trained triage, so that all rows of"
     " a seed are compared on the same cases; no model sees them. For rows without opinions,"
     " following a consensus means answering what the panel would have said."
+)
+_SOURCES = (
+    "A source is the package or study that an image comes from. Of the {pool} pool's cases"
+    " {new:.0f} % are of sources that no doctor was trained on, of the {selection} pool's"
+    " {chosen:.0f} %: what is chosen on {selection} is chosen mostly on familiar ones. This table"
+    " was asked for after the figures were seen; its comparisons are not among the declared ones."
 )
 _MENDS = (
     "Mends: better than the paper's schedule, interval clear of zero, and not clearly worse than"
@@ -125,6 +131,8 @@ def _sections(results: Results) -> list[tuple[str, str, list[str]]]:
         ("tiers", "Tiers, and trust in a consensus", [
             _TIERS, prose.trust_sentence(results), "figure:tiers",
             sections.tiers_table(results)]),
+        ("sources", "Familiar and new sources", [
+            _SOURCES.format(**prose.source_shares(results)), sections.sources_table(results)]),
         ("collapse", "The collapse of the paper's plain stages, and what mends it", [
             prose.collapse_sentence(results), "figure:collapse",
             sections.mends_table(results), _MENDS, sections.stages_table(results)]),

@@ -1,6 +1,6 @@
 """Which cases a study looks at: whole pools, or a few images of each for a quick look."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mmedagent.cases.case import Case
 from mmedagent.cases.store import read_cases
@@ -28,8 +28,16 @@ def study_cases(context: Context, pool: str) -> list[Case]:
     return [case for case in cases if case.image_digest in kept]
 
 
-def describe_pool(name: str, cases: Sequence[Case]) -> Pool:
-    """Return what the page needs to know of the measured cases, in their order."""
+def sources_trained_on(context: Context) -> set[str]:
+    """Return the sources of the cases that a doctor learns from."""
+    return {case.source for case in read_cases(context.cases, ["warm_start", "train"])}
+
+
+def describe_pool(name: str, cases: Sequence[Case], trained_on: Collection[str]) -> Pool:
+    """Return what the page needs to know of the measured cases, in their order.
+
+    `trained_on`: the sources that are familiar to the doctors.
+    """
     numbers: dict[str, int] = {}
     for case in cases:
         numbers.setdefault(case.image_digest, len(numbers))
@@ -40,4 +48,5 @@ def describe_pool(name: str, cases: Sequence[Case]) -> Pool:
         clusters=tuple(numbers[case.image_digest] for case in cases),
         specialty=tuple(case.specialty for case in cases),
         question_type=tuple(case.question_type for case in cases),
+        familiar=tuple(1 if case.source in trained_on else 0 for case in cases),
     )

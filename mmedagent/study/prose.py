@@ -3,14 +3,28 @@
 from collections.abc import Sequence
 
 from mmedagent.report.page import duration, percent, points
+from mmedagent.study.context import REPORTED_POOL, SELECTION_POOL
 from mmedagent.study.markdown import difference, share
 from mmedagent.study.measures import FOLLOWED, TIERS
 from mmedagent.study.results import EASY_BAR, Results, cpu_seconds
-from mmedagent.study.schema import Study
+from mmedagent.study.schema import Pool, Study
 from mmedagent.study.statistics import Estimate
 
 SUPERVISED = ("supervised_with_opinions", "supervised_without_opinions")
 _WITH = {SUPERVISED[0]: "with opinions in the prompt", SUPERVISED[1]: "without opinions"}
+
+
+def source_shares(results: Results) -> dict[str, object]:
+    """Return the shares of cases of new sources, in per cent, and the pools' names."""
+    pools = results.evidence.pools
+    chosen, pool = pools[SELECTION_POOL], pools[REPORTED_POOL]
+
+    def new(of: Pool) -> float:
+        return 100 - 100 * sum(of.familiar) / of.size
+
+    return {
+        "pool": REPORTED_POOL, "selection": SELECTION_POOL, "new": new(pool), "chosen": new(chosen),
+    }  # fmt: skip
 
 
 def opening(results: Results) -> str:

@@ -106,6 +106,8 @@ class Pool(_File):
     specialty: Roles
     """Gold, from the image's modality."""
     question_type: tuple[str, ...]
+    familiar: tuple[Literal[0, 1], ...]
+    """1 where a doctor was trained on other images of the same source (the package, the study)."""
 
     @check(mode="after")
     def _aligned(self) -> Self:
@@ -114,7 +116,7 @@ class Pool(_File):
             raise ValueError("case_ids: no cases")
         if len(set(self.case_ids)) != size:
             raise ValueError("case_ids: a case is repeated")
-        for name in ("gold", "clusters", "specialty", "question_type"):
+        for name in ("gold", "clusters", "specialty", "question_type", "familiar"):
             _same_length(name, getattr(self, name), size)
         if NO_LETTER in self.gold or None in self.specialty:
             raise ValueError("gold and specialty: every case has one")

@@ -5,7 +5,7 @@ from mmedagent.study.comparisons import CLAIMS, ORDERS, SCHEDULES, TOPICS, facto
 from mmedagent.study.context import REPORTED_POOL
 from mmedagent.study.figures import COLLAPSE
 from mmedagent.study.markdown import MISSING, difference, probability, share, table
-from mmedagent.study.measures import ABANDONED, BEST, FOLLOWED, MAJORITY, TIERS
+from mmedagent.study.measures import ABANDONED, BEST, FAMILIAR, FOLLOWED, MAJORITY, NEW, TIERS
 from mmedagent.study.prose import targets
 from mmedagent.study.results import Results
 from mmedagent.study.rows import ORDERS as ORDER_TITLES
@@ -94,6 +94,33 @@ def tiers_table(results: Results) -> str:
     ]
     head = ("system", *TIERS, "follows a wrong one", "abandons a right one")
     return table(head, rows, len(keys))
+
+
+def sources_table(results: Results) -> str:
+    """Return each row's accuracy on sources that the doctors were trained on, and on new ones.
+
+    And what it gains over the attending that was not trained. Looked at after the fact: not among
+    the declared comparisons.
+    """
+    rows = []
+    for name in results.names:
+        if not results.estimate(name, NEW):
+            continue
+        gains = [results.difference(name, "no_attending_rl", key) for key in (FAMILIAR, NEW)]
+        rows.append(
+            (
+                results.title(name),
+                share(results.estimate(name, FAMILIAR)),
+                difference(gains[0]),
+                share(results.estimate(name, NEW)),
+                difference(gains[1]),
+            )
+        )
+    head = (
+        "system", "familiar sources, %", "− untrained, points", "new sources, %",
+        "− untrained, points",
+    )  # fmt: skip
+    return table(head, rows, 4) if rows else ""
 
 
 def stages_table(results: Results) -> str:

@@ -124,6 +124,7 @@ class Factory:
             clusters=tuple(int(n) for n in np.repeat(np.arange(images), questions)),
             specialty=tuple(str(s) for s in np.repeat(specialty, questions)),
             question_type=tuple(KINDS[n % 4] for n in range(size)),
+            familiar=tuple(1 if n // questions % 3 else 0 for n in range(size)),
         )
 
     def _said(self, pool: Pool) -> SharedPool:

@@ -16,7 +16,7 @@ from mmedagent.recipes.panel import PanelRecipe
 from mmedagent.study.cell import run_cell
 from mmedagent.study.context import POOLS, Context
 from mmedagent.study.folder import read_file, shared_path, write_file
-from mmedagent.study.pools import describe_pool, study_cases
+from mmedagent.study.pools import describe_pool, sources_trained_on, study_cases
 from mmedagent.study.rows import ROWS
 from mmedagent.study.schema import Shared, misfits
 from mmedagent.study.shared import prepare_seed
@@ -60,7 +60,8 @@ def context(tmp_path_factory, tiny_base, tiny_start, draw_cases):
 
 @pytest.fixture(scope="module")
 def pools(context):
-    return {name: describe_pool(name, study_cases(context, name)) for name in POOLS}
+    known = sources_trained_on(context)
+    return {name: describe_pool(name, study_cases(context, name), known) for name in POOLS}
 
 
 def test_the_shared_file_fits_and_a_resumed_seed_trains_nothing(context, pools):
