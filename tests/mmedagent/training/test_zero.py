@@ -7,10 +7,11 @@ import torch
 from safetensors.torch import load_file
 from trl import GRPOTrainer
 
+from mmedagent import progress
 from mmedagent.consultation.doctor import Prompt
 from mmedagent.consultation.prompts import triage_messages
 from mmedagent.digests import digest_folder
-from mmedagent.errors import MMedAgentError
+from mmedagent.errors import InterruptedWithCheckpoint, MMedAgentError
 from mmedagent.models.load import load_model
 from mmedagent.recipes.scale import DeepSpeedRecipe
 from mmedagent.recipes.training import TriageRecipe
@@ -135,23 +136,37 @@ def test_two_processes_compute_the_gradients_and_steps_of_one(
         assert moved > 0 and (ended[name] - value).norm() <= 1e-4 * moved, name
 
 
-DYING = """
-import os, sys
+ENDS = {
+    # One rank is gone, as when the system kills it.
+    "dies": "if state.global_step == 3 and rank_number == 1: os._exit(9)",
+    # The step's process is asked to stop: torchrun's parent.
+    "stops": (
+        "if state.global_step == 2 and rank_number == 0:"
+        " os.kill(psutil.Process(os.getppid()).ppid(), 15); time.sleep(3)"
+    ),
+}
+RANK = """
+import os, sys, time
+import psutil
 from mmedagent.training import curves, rank
 
-def die(self, args, state, control, **_):
-    if state.global_step == 3 and os.environ["RANK"] == "1":
-        os._exit(9)
+rank_number = int(os.environ["RANK"])
+on_log = curves.Progress.on_log
 
-curves.Progress.on_log = die
+def end(self, args, state, control, **rest):
+    on_log(self, args, state, control, **rest)
+    {how}
+
+curves.Progress.on_log = end
 sys.exit(rank.main())
 """
-
-
 RUNS = {
-    "zero-2": {},
+    "zero-2": ("stops", {}),
     # As the recipe `cluster` does on its GPUs; a CPU can compute in bfloat16 too.
-    "zero-3": {"dtype": "bfloat16", "gradient_checkpointing": True, "micro_batch": 4},
+    "zero-3": (
+        "dies",
+        {"dtype": "bfloat16", "gradient_checkpointing": True, "micro_batch": 4},
+    ),
 }
 
 
@@ -160,21 +175,26 @@ RUNS = {
 def test_a_run_is_saved_resumed_consolidated_and_read_in_one_process(
     way, tasks, tiny_start, tmp_path, monkeypatch
 ):
+    end, more = RUNS[way]
     monkeypatch.setattr(grpo, "check_machine", lambda recipe, where: None)
-    spread = {"processes": 2, "learning_rate": 1e-3, **SPREAD[way], **RUNS[way]}
+    monkeypatch.setenv(progress.VARIABLE, str(tmp_path / "progress"))
+    spread = {"processes": 2, "learning_rate": 1e-3, **SPREAD[way], **more}
     recipe = RECIPE.model_copy(update=spread)
-    dying = tmp_path / "dying.py"
-    dying.write_text(DYING)
-    with monkeypatch.context() as patch, pytest.raises(MMedAgentError):
-        patch.setattr(launch, "_command", _instead(dying))
-        _train(tasks, tiny_start, tmp_path / "cut", recipe, 3)
+    script = tmp_path / "rank.py"
+    script.write_text(RANK.replace("{how}", ENDS[end]))
+    with monkeypatch.context() as patch, pytest.raises(MMedAgentError) as ended:
+        patch.setattr(launch, "_command", _instead(script))
+        _train(tasks, tiny_start, tmp_path / "cut", recipe, 4)
+    assert isinstance(ended.value, InterruptedWithCheckpoint) is (end == "stops")
+    done, total, said = progress.read(tmp_path / "progress")
+    assert 2 <= done < total == 4 and "triage: reward" in said
     checkpoint = last_checkpoint(tmp_path / "cut")
-    assert checkpoint.name == "checkpoint-2"
+    assert checkpoint.name in ("checkpoint-2", "checkpoint-3")
     kinds = {path.suffix for path in checkpoint.iterdir()}
     assert kinds == {".json", ".safetensors"}, "no pickle"
     assert (checkpoint / "partition-1.safetensors").exists()
-    facts = _train(tasks, tiny_start, tmp_path / "cut", recipe, 3)
-    assert facts["steps"] == 3 and facts["reward_last"] > 0
+    facts = _train(tasks, tiny_start, tmp_path / "cut", recipe, 4)
+    assert facts["steps"] == 4 and facts["reward_last"] > 0
 
     start, out = (load_model(path).state_dict() for path in (tiny_start, tmp_path / "cut/out"))
     assert {n: v.shape for n, v in out.items()} == {n: v.shape for n, v in start.items()}
@@ -183,5 +203,5 @@ def test_a_run_is_saved_resumed_consolidated_and_read_in_one_process(
     published = {path.name for path in (tmp_path / "cut/out").iterdir()}
     assert published == {path.name for path in tiny_start.iterdir()} | {"curves.jsonl"}
 
-    _train(tasks, tiny_start, tmp_path / "whole", recipe, 3)
+    _train(tasks, tiny_start, tmp_path / "whole", recipe, 4)
     assert digest_folder(tmp_path / "cut/out") == digest_folder(tmp_path / "whole/out")
