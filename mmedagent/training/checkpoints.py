@@ -53,8 +53,9 @@ class AtomicCheckpoints(Trainer):
         """
         if self.is_world_process_zero():
             remove_leftovers(Path(self.args.output_dir))
-        if resume_from_checkpoint:
+        if resume_from_checkpoint and self.is_world_process_zero():  # one reads for all
             read_checkpoint(Path(resume_from_checkpoint), self.fingerprint)
+        self.accelerator.wait_for_everyone()
         return super().train(resume_from_checkpoint, *rest, **options)
 
     # Writing.

@@ -9,7 +9,7 @@ from typing import Any
 from transformers import PrinterCallback
 
 from mmedagent.digests import digest_folder
-from mmedagent.errors import BadDataError
+from mmedagent.errors import BadDataError, UsageError
 from mmedagent.models.load import load_model, load_processor
 from mmedagent.models.processor import ImageOnlyProcessor
 from mmedagent.models.save import save_model
@@ -65,6 +65,11 @@ def train(
     """
     if not tasks:
         raise BadDataError(f"{stage}: no cases to train on")
+    if recipe.lora and reference not in (None, start):
+        raise UsageError(
+            f"{stage}: with lora the KL refers to the model without its adapters, {start}, and not"
+            f" to {reference}"
+        )
     check_machine(recipe, f"training.{'triage' if stage == 'triage' else 'attending'}")
     work.mkdir(parents=True, exist_ok=True)
     job = Job(tasks, judge, start, recipe, steps, stage, out, work, reference)

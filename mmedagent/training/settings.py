@@ -12,6 +12,9 @@ from mmedagent.recipes.training import GrpoRecipe
 
 _SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
 
+_SECONDS_FOR_PARTNERS = 2 * 3600
+"""How long a process waits for the others: one of them hashes whole checkpoints, gigabytes each."""
+
 
 def grpo_config(recipe: GrpoRecipe, steps: int, kl: float, work: Path) -> GRPOConfig:
     """Say everything in which the paper, a CPU or a recipe differs from TRL's defaults.
@@ -56,6 +59,7 @@ def grpo_config(recipe: GrpoRecipe, steps: int, kl: float, work: Path) -> GRPOCo
         seed=recipe.seed,
         use_cpu=not torch.cuda.is_available(),
         ddp_backend="gloo" if recipe.distributed and not torch.cuda.is_available() else None,
+        ddp_timeout=_SECONDS_FOR_PARTNERS,
         # Every prompt has an image, so every trained weight is used in every pass.
         ddp_find_unused_parameters=False,
         deepspeed=zero,
