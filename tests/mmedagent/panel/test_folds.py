@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmedagent.cases.case import Case
@@ -55,6 +55,7 @@ def folded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@settings(max_examples=60, deadline=None)
 @given(sizes=st.lists(st.integers(1, 9), min_size=4, max_size=30), folds=st.integers(2, 4))
 def test_folds_are_whole_subjects_and_even(sizes: list[int], folds: int) -> None:
     one = case(0)

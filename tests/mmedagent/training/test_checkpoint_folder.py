@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmedagent.errors import BrokenEvidenceError, ExitCode
@@ -118,6 +118,7 @@ def test_an_error_while_writing_leaves_what_was_there(checkpoint, tmp_path):
     read_checkpoint(checkpoint, FINGERPRINT)
 
 
+@settings(deadline=None)
 @given(state=STATES)
 def test_any_state_comes_back_equal_and_of_the_same_types(tmp_path_factory, state):
     folder = tmp_path_factory.mktemp("state")
