@@ -34,6 +34,9 @@ from mmedagent.errors import *
 import threading
 folder, rank_number = Path(sys.argv[1]), int(os.environ["RANK"])
 threading.Thread(target=rank._end_with_launcher, args=(folder / launch.ALIVE,), daemon=True).start()
+def wait_for(path):
+    while not path.exists():
+        time.sleep(0.05)
 """
 
 
@@ -107,8 +110,9 @@ def test_the_error_that_says_what_is_wrong_comes_back(job, monkeypatch, tmp_path
         "if rank_number == 0:\n"
         "    launch.report_error(folder, 0, RuntimeError('connection closed by peer'))\n"
         "else:\n"
-        "    time.sleep(0.3)\n"
+        "    wait_for(folder / 'error-0.json')\n"
         "    launch.report_error(folder, 1, BrokenEvidenceError('a.safetensors: truncated'))\n"
+        "wait_for(folder / 'error-1.json')\n"
         "sys.exit(1)\n",
     )
     with pytest.raises(BrokenEvidenceError, match="a.safetensors: truncated"):
