@@ -10,6 +10,17 @@ OUT = Path("benchmarks/study")
 DOCS = Path("docs")
 QUICK_OUT = Path("runs/study-quick")
 
+OutOption = Annotated[
+    Path | None, typer.Option(help=f"The study's folder of JSON files. [default: {OUT}]")
+]
+DocsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help=f"Where study.md, study.html and the figures go. [default: {DOCS} for {OUT},"
+        " else the study's folder]"
+    ),
+]
+
 
 def study(
     recipe: Annotated[str, typer.Option("--recipe", "-r", help="A named recipe.")] = "laptop",
@@ -17,17 +28,8 @@ def study(
         list[str] | None,
         typer.Option("--set", help="A field: `training.attending.steps.hard=60`. Repeatable."),
     ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help=f"The study's folder of JSON files. [default: {OUT}]"),
-    ] = None,
-    docs: Annotated[
-        Path | None,
-        typer.Option(
-            help=f"Where study.md, study.html and the figures go. [default: {DOCS} for {OUT},"
-            " else the study's folder]"
-        ),
-    ] = None,
+    out: OutOption = None,
+    docs: DocsOption = None,
     seeds: Annotated[
         str | None,
         typer.Option(help="Seeds: `0-4`, `0,2`. [default: 5 or 3, by what the page concludes]"),

@@ -82,6 +82,13 @@ def _declared() -> Iterable[Comparison]:
         "trust", "target", "follows a wrong consensus: full − supervised",
         ("full",), ("supervised_with_opinions",), FOLLOWED, less_is_better=True,
     )  # fmt: skip
+    yield from _curriculum()
+    yield from _factorial()
+    yield from _cleaning()
+    yield from _routing_and_learning()
+
+
+def _curriculum() -> Iterable[Comparison]:
     yield _full("curriculum", "full − no attending RL", "no_attending_rl")
     yield _full("curriculum", "full − without C-MARL", "without_c_marl")
     yield _full("curriculum", "full − easy only", "easy_only")
@@ -102,6 +109,9 @@ def _declared() -> Iterable[Comparison]:
         "supervised_hard", "curriculum", "hard cases: no attending RL − supervised, with opinions",
         ("no_attending_rl",), ("supervised_with_opinions",), "hard",
     )  # fmt: skip
+
+
+def _factorial() -> Iterable[Comparison]:
     for other in ("shuffled", "hard_to_easy"):
         yield Comparison(
             f"order_{other}", "order", f"easy to hard − {other.replace('_', ' ')}",
@@ -116,7 +126,9 @@ def _declared() -> Iterable[Comparison]:
         "beta", "gamma", "beta by tier (the paper's) − beta constant",
         (PAPER_BETA,), (factorial_row("easy_to_hard", "by_tier"),),
     )  # fmt: skip
-    yield from _cleaning()
+
+
+def _routing_and_learning() -> Iterable[Comparison]:
     yield _full("routing", "full − random specialty", "random_specialty")
     yield _full("routing", "full − all specialties", "all_specialties")
     yield _full("routing", "full − gold specialty (oracle)", "gold_specialty")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmedagent.consultation.vote import count_votes
-from mmedagent.evaluation.trust import abandoned_right, followed_wrong, letter_array
+from mmedagent.evaluation.trust import abandoned_right, consensus, followed_wrong, letter_array
 from mmedagent.study.folder import Evidence
 from mmedagent.study.schema import NO_LETTER, Cell, Decisions, Shared
 from mmedagent.study.statistics import Array, Table, table
@@ -29,6 +29,8 @@ FAMILIAR, NEW = "familiar", "new"
 LAST = "hard"
 """The last of the three stages, whatever it trains on."""
 FOLLOWED, ABANDONED = "followed_wrong", "abandoned_right"
+AGREED = "agreed_right"
+"""Of the panel's vote: how often it is right where all specialists agree."""
 Letters = NDArray[np.str_]
 
 
@@ -37,8 +39,8 @@ class Measures:
     """All tables of one pool: row -> figure -> table.
 
     Figures: `accuracy`, `sampled`, `triage`, `triage|<specialty>`, `followed_wrong`,
-    `abandoned_right`, `familiar`, `new`, each tier's name, and `<stage>|<accuracy or tier>` after
-    each stage. A figure that a row does not have is absent.
+    `abandoned_right`, `agreed_right` (the vote's), `familiar`, `new`, each tier's name, and
+    `<stage>|<accuracy or tier>` after each stage. A figure that a row does not have is absent.
     """
 
     pool: str
@@ -122,6 +124,9 @@ def _derived_values(name: str, seen: _Seen) -> Iterator[tuple[str, Array]]:
         yield "accuracy", seen.any.astype(np.float64)
         return
     letters = seen.best if name == BEST else majority(seen.opinions)
+    if name == MAJORITY:
+        agreed = consensus(seen.opinions)
+        yield AGREED, np.where(agreed == NO_LETTER, np.nan, agreed == seen.gold)
     yield from _decision_values(letters, seen, seen.opinions)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mmedagent.report.page import duration, percent, points
 from mmedagent.study.context import REPORTED_POOL, SELECTION_POOL
 from mmedagent.study.markdown import difference, share
-from mmedagent.study.measures import FOLLOWED, TIERS
+from mmedagent.study.measures import AGREED, FOLLOWED, MAJORITY, TIERS
 from mmedagent.study.results import EASY_BAR, Results, cpu_seconds
 from mmedagent.study.schema import Pool, Study
 from mmedagent.study.statistics import Estimate
@@ -153,8 +153,11 @@ def trust_sentence(results: Results) -> str:
     if own is None or other is None:
         return ""
     start = f"; the untrained attending {percent(untrained.value)} %" if untrained else ""
+    agreed = results.estimate(MAJORITY, AGREED)
+    share_right = percent(None if agreed is None else agreed.value)
     return (
-        f"Where all specialists agree on a wrong letter, the default attending follows them in"
+        f"Where all specialists agree they are right in {share_right} % of cases. Where"
+        " they agree on a wrong letter, the default attending follows them in"
         f" {percent(own.value)} % of cases, the supervised one with opinions in"
         f" {percent(other.value)} %{start}."
     )

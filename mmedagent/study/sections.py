@@ -1,5 +1,6 @@
 """The page's tables, as Markdown."""
 
+from mmedagent.evaluation.published import ABLATION, SETS
 from mmedagent.report.page import duration
 from mmedagent.study.comparisons import CLAIMS, ORDERS, SCHEDULES, TOPICS, factorial_row
 from mmedagent.study.context import REPORTED_POOL
@@ -11,15 +12,6 @@ from mmedagent.study.results import Results
 from mmedagent.study.rows import ORDERS as ORDER_TITLES
 from mmedagent.study.rows import SCHEDULES as SCHEDULE_TITLES
 
-_ABLATION = (
-    ("full", "full", ("71.5", "76.2", "73.3", "71.9")),
-    ("without triage", "random_specialty", ("66.3", "69.9", "66.2", "59.3")),
-    ("without specialists", "without_specialists", ("65.8", "67.8", "64.4", "54.2")),
-    ("without C-MARL", "without_c_marl", ("63.5", "65.5", "57.9", "50.2")),
-    ("easy only", "easy_only", ("64.7", "69.3", "68.2", "58.0")),
-    ("easy + medium", "easy_and_medium", ("69.4", "76.9", "70.8", "68.8")),
-)
-"""The paper's table (METHOD, section 'Published figures'), and our row for each of its."""
 _ROUTED = (
     "full", "triage_classifier", "triage_supervised", "start", "random_specialty",
     "all_specialties", "gold_specialty",
@@ -239,11 +231,13 @@ def cost_table(results: Results) -> str:
 def ablation_table(results: Results) -> str:
     """Return the paper's ablation table beside ours."""
     rows = []
-    for title, name, published in _ABLATION:
+    for row in ABLATION:
+        name = "full" if row.system == "challenger" else row.system
         ours = results.estimate(name)
         against = results.difference(name, "full") if name != "full" else None
-        rows.append((title, *published, share(ours), difference(against)))
-    head = ("", "VQA-RAD", "SLAKE", "OmniMedVQA", "MMMU-Med", "ours, %", "ours − full, points")
+        published = (f"{percent:.1f}" for percent in row.percent)
+        rows.append((row.title, *published, share(ours), difference(against)))
+    head = ("", *SETS, "ours, %", "ours − full, points")
     return table(head, rows, 6)
 
 
