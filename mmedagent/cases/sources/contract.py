@@ -5,6 +5,7 @@ own order, holding no more than one table block at a time. It decides nothing ab
 encoding, options or pools: `cases.add` does that, the same for all sources.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -79,9 +80,14 @@ class Source(Protocol):
     """Of the data set, as its authors give it, or that they give none."""
     homepage: str
 
-    def cases(self, release: "Release", recipe: "SourceRecipe") -> Iterator[SourceCase]:
+    def cases(
+        self, release: "Release", recipe: "SourceRecipe", skipped: Counter[str]
+    ) -> Iterator[SourceCase]:
         """Yield the cases of a release in its own order.
 
+        A question that is left out is counted in `skipped` under its reason, a fixed phrase that
+        holds nothing of the row (`no answer`, `another language`); the count is whole when the
+        iterator is exhausted.
         Raises `BadDataError` that names the file and row of what cannot be read, and `UsageError`
         when the release is none of this source's known layouts, naming what was looked for.
         """
