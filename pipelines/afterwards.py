@@ -18,17 +18,19 @@ def serve_and_ask(root: Path, home: Path, recipe: Recipe, console: Console) -> N
     Raises:
         ServingError: the server does not come up, or does not answer.
     """
-    from mmedagent.cases.store import read_cases
+    from mmedagent.cases.store import read_multiple_choice
     from mmedagent.cli.consult import show
     from mmedagent.serving.client import ask
     from mmedagent.serving.ensure import ensure_server
 
     server = ensure_server(home, recipe.serving)
     console.print(f"served  {server.url}", highlight=False)
-    case = read_cases(root / OUTPUTS["data"], [recipe.evaluation.pool])[0]
+    case = read_multiple_choice(root / OUTPUTS["data"], [recipe.evaluation.pool])[0]
     options = "  ".join(
         f"{letter}. {text}" for letter, text in zip(case.view().letters, case.options, strict=True)
     )
     console.print(f"\nOne question about {case.source}, {case.subject}:", highlight=False)
     console.print(f"  {case.question}  {options}", highlight=False, markup=False)
-    show(console, ask(server.url, case.image, case.question, list(case.options), _ANSWER_SECONDS))
+    show(
+        console, ask(server.url, case.images[0], case.question, list(case.options), _ANSWER_SECONDS)
+    )

@@ -83,7 +83,7 @@ def route(
     questions: Sequence[Question], triage: Doctor, sampling: Sampling, style: Style
 ) -> list[Routing]:
     """Let the triage doctor name one specialty for each question."""
-    prompts = [Prompt(triage_messages(q, style), (q.image,)) for q in questions]
+    prompts = [Prompt(triage_messages(q, style), q.images) for q in questions]
     routings = []
     for raw in triage.reply(prompts, sampling):
         reply = parse_reply(raw)
@@ -101,7 +101,7 @@ def decide(
 ) -> list[Decision]:
     """Let the attending physician decide each question, given its opinions."""
     prompts = [
-        Prompt(attending_messages(question, said, style), (question.image,))
+        Prompt(attending_messages(question, said, style), question.images)
         for question, said in zip(questions, opinions, strict=True)
     ]
     decisions = []

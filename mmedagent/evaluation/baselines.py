@@ -77,8 +77,8 @@ def grey_image(image: bytes) -> bytes:
 
 
 def text_only(case: Case) -> Question:
-    """Return the case's question about a grey image."""
-    return case.view().model_copy(update={"image": grey_image(case.image)})
+    """Return the case's question about grey images."""
+    return case.view().model_copy(update={"images": tuple(map(grey_image, case.images))})
 
 
 def permutation(case: Case, seed: int) -> tuple[int, ...]:
@@ -93,7 +93,7 @@ def permutation(case: Case, seed: int) -> tuple[int, ...]:
 def permuted(case: Case, order: Sequence[int]) -> Question:
     """Return the case's question with its options in another order."""
     options = tuple(case.options[index] for index in order)
-    return Question(image=case.image, question=case.question, options=options)
+    return Question(images=case.images, question=case.question, options=options)
 
 
 def restored(said: Consultation, order: Sequence[int]) -> Consultation:

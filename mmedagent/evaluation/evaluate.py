@@ -64,11 +64,11 @@ def evaluate(
     Raises `UsageError` without challenger, start or a model that a baseline of the recipe is,
     `BadDataError` when a pool is empty.
     """
-    from mmedagent.cases.store import read_cases, read_manifest
+    from mmedagent.cases.store import read_manifest, read_multiple_choice
     from mmedagent.panel.client import open_panel
 
     pools = {recipe.pool, recipe.selection_pool}
-    held_out = read_cases(cases, sorted(pools))
+    held_out = read_multiple_choice(cases, sorted(pools))
     runnable = {name: system_in(pair, recipe.batch_size) for name, pair in systems.items()}
     doctors = {name: model_in(folder, recipe.batch_size) for name, folder in models.items()}
     inputs = {"data": read_manifest(cases)["digest"], "panel": digest_folder(panel)}

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmedagent.atomic import new_folder, write_json
 from mmedagent.cases.case import Case, Opinion
-from mmedagent.cases.store import read_cases
+from mmedagent.cases.store import read_multiple_choice
 from mmedagent.errors import BadDataError
 from mmedagent.panel.table import (
     CURRICULUM,
@@ -36,7 +36,7 @@ def sort_cases(cases: Path, opinions: Path, recipe: CurriculumRecipe, out: Path)
     Raises `BadDataError` when a training case has no opinions, or a tier has fewer cases than
     `recipe.least_per_tier`: the message names the tier.
     """
-    pool = read_cases(cases, ["train"])
+    pool = read_multiple_choice(cases, ["train"])
     said = read_opinions(opinions)
     unlabelled = [case.case_id for case in pool if case.case_id not in said]
     if unlabelled:

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -182,12 +182,18 @@ def data_url(image: bytes) -> str:
 
 
 def _wire_messages(request: Request) -> list[dict[str, Any]]:
-    """Return the conversation as the OpenAI protocol writes it, the image in its place."""
-    image = {"type": "image_url", "image_url": {"url": data_url(request.question.image)}}
+    """Return the conversation as the OpenAI protocol writes it, the images in their places."""
+    images = iter(request.question.images)
     return [
-        {**m, "content": [image if part["type"] == "image" else part for part in m["content"]]}
-        for m in request.messages
+        {**message, "content": [_wire_part(part, images) for part in message["content"]]}
+        for message in request.messages
     ]
+
+
+def _wire_part(part: dict[str, Any], images: Iterator[bytes]) -> dict[str, Any]:
+    if part["type"] != "image":
+        return part
+    return {"type": "image_url", "image_url": {"url": data_url(next(images))}}
 
 
 def _api_key(recipe: SpecialistRecipe) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mmedagent.cases.case import SPECIALTIES, Case, Opinion, Specialty
-from mmedagent.cases.store import read_cases
+from mmedagent.cases.store import read_multiple_choice
 from mmedagent.consultation.consult import majority_vote
 from mmedagent.consultation.doctor import Panel
 from mmedagent.errors import MMedAgentError
@@ -138,7 +138,7 @@ def main() -> int:
     parser.add_argument("--store", type=Path, default=None, help="an opinion store to use")
     arguments = parser.parse_args()
     try:
-        cases = read_cases(arguments.cases, [arguments.pool])
+        cases = read_multiple_choice(arguments.cases, [arguments.pool])
         with open_panel(PanelRecipe(), arguments.panel, arguments.store) as panel:
             print(table(examine(panel, cases)))
     except MMedAgentError as error:

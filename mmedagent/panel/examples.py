@@ -64,5 +64,5 @@ def _of_case(
 
 
 def _example(case: Case, role: Specialty, letter: str, style: Style = "compact") -> Example:
-    prompt = Prompt(specialist_messages(case.view(), role, style), (case.image,))
+    prompt = Prompt(specialist_messages(case.view(), role, style), case.images)
     return Example(prompt, option_completion(case, letter), case.case_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 from mmedagent.atomic import new_folder, write_json
 from mmedagent.cases.case import Case, Opinion, Specialty
-from mmedagent.cases.store import read_cases
+from mmedagent.cases.store import read_multiple_choice
 from mmedagent.consultation.consult import majority_vote
 from mmedagent.digests import digest_value
 from mmedagent.errors import BadDataError, PanelError
@@ -43,7 +43,7 @@ def label(
     endpoint is down, too slow or answers nonsense, or when too many of a specialist's replies
     cannot be read.
     """
-    pool = read_cases(cases, POOLS_LABELLED)
+    pool = read_multiple_choice(cases, POOLS_LABELLED)
     for name in POOLS_LABELLED:
         if not any(case.pool == name for case in pool):
             raise BadDataError(f"{cases}: the pool {name} is empty, there is nothing to label")

@@ -19,7 +19,7 @@ import yaml
 
 from mmedagent.atomic import new_folder, write_json
 from mmedagent.cases.case import SPECIALTIES, Case
-from mmedagent.cases.store import read_cases
+from mmedagent.cases.store import read_multiple_choice
 from mmedagent.errors import BadDataError, MMedAgentError
 from mmedagent.panel.folder import MANIFEST, panel_manifest
 from mmedagent.panel.folds import POOLS_FOLDED, split_subjects, subject_key
@@ -39,7 +39,7 @@ def train_panel(cases: Path, recipe: PanelTrainingRecipe, out: Path) -> dict[str
     """
     started = time.perf_counter()
     folds = recipe.cross_fit_folds
-    pool = read_cases(cases, ["panel", *(POOLS_FOLDED if folds else ())])
+    pool = read_multiple_choice(cases, ["panel", *(POOLS_FOLDED if folds else ())])
     if not pool:
         raise BadDataError(f"{cases}: the panel pool is empty, nobody can be trained")
     fold_of = split_subjects(pool, folds) if folds else {}

@@ -1,4 +1,4 @@
-"""The privacy section of a data set's declaration: what is looked for, and what is done about it."""
+"""The privacy section of a data set's declaration: what is looked for, what is done with it."""
 
 from typing import Annotated, Literal
 

@@ -59,7 +59,9 @@ def summarise(path: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         "problems": run.problems,
     }
     shown = {item["image_digest"] for item in (examples or {"items": []})["items"]}
-    images = {c.image_digest: c.image for c in cases if c.pool == pool and c.image_digest in shown}
+    images = {
+        c.image_digest: c.images[0] for c in cases if c.pool == pool and c.image_digest in shown
+    }
     return summary, images
 
 

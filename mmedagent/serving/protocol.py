@@ -144,7 +144,7 @@ def _question(number: int, instance: Any, limits: ServingRecipe) -> Question:
         raise fail("options: a list of texts is wanted")
     _check_options(options, limits, fail)
     image = _image(instance["image"], limits, fail)
-    return Question(image=image, question=question, options=tuple(options))
+    return Question(images=(image,), question=question, options=tuple(options))
 
 
 def _is_text(value: Any) -> bool:

@@ -15,7 +15,7 @@ from filelock import FileLock
 
 from mmedagent.atomic import write_json
 from mmedagent.cases.case import Case
-from mmedagent.cases.store import read_cases
+from mmedagent.cases.store import read_multiple_choice
 from mmedagent.digests import digest_value
 from mmedagent.panel.curriculum import agreement_of
 from mmedagent.panel.table import read_opinions, tier_of
@@ -120,7 +120,7 @@ def _supervised(opinions: bool, seed: int, context: Context) -> Trained:
 
 def training_cases(context: Context) -> tuple[list[Case], list[Said]]:
     """Return the train pool and what the panel said of it."""
-    pool = read_cases(context.cases, ["train"])
+    pool = read_multiple_choice(context.cases, ["train"])
     said = read_opinions(labels(context))
     return pool, [said[case.case_id] for case in pool]
 

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from mmedagent.cases.case import Case
-from mmedagent.cases.store import read_cases
+from mmedagent.cases.store import read_multiple_choice
 from mmedagent.errors import BadDataError
 from mmedagent.study.context import Context
 from mmedagent.study.schema import Pool
@@ -17,7 +17,7 @@ def study_cases(context: Context, pool: str) -> list[Case]:
 
     All of them, or in a quick study those of a few images taken evenly over the pool, whole.
     """
-    cases = read_cases(context.cases, [pool])
+    cases = read_multiple_choice(context.cases, [pool])
     if not cases:
         raise BadDataError(f"{context.cases}: the pool {pool!r} has no cases")
     if not context.quick:
@@ -30,7 +30,7 @@ def study_cases(context: Context, pool: str) -> list[Case]:
 
 def sources_trained_on(context: Context) -> set[str]:
     """Return the sources of the cases that a doctor learns from."""
-    return {case.source for case in read_cases(context.cases, ["warm_start", "train"])}
+    return {case.source for case in read_multiple_choice(context.cases, ["warm_start", "train"])}
 
 
 def describe_pool(name: str, cases: Sequence[Case], trained_on: Collection[str]) -> Pool:

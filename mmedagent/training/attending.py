@@ -13,7 +13,7 @@ from typing import Any
 
 from mmedagent.atomic import new_folder, write_text
 from mmedagent.cases.case import Case, Opinion
-from mmedagent.cases.store import read_cases
+from mmedagent.cases.store import read_multiple_choice
 from mmedagent.consultation.doctor import Prompt
 from mmedagent.consultation.prompts import attending_messages
 from mmedagent.errors import BadDataError, UsageError
@@ -47,7 +47,7 @@ def train_stage(
     Resumable through `work`; raises `BadDataError` when a training case has no opinions or no
     tier, `UsageError` when the Start is referred to and not given, and what `grpo.train` raises.
     """
-    pool = read_cases(cases, ["train"])
+    pool = read_multiple_choice(cases, ["train"])
     placements = read_curriculum(curriculum)
     said = read_opinions(opinions)
     _check(pool, placements, said)
@@ -166,7 +166,7 @@ def _task(
     if recipe.permute_options:
         case, opinions = permute(case, opinions, recipe.seed)
     return Task(
-        prompt=Prompt(attending_messages(case.view(), opinions, recipe.style), (case.image,)),
+        prompt=Prompt(attending_messages(case.view(), opinions, recipe.style), case.images),
         case=case,
         entropy=coefficients.entropy,
         kl=coefficients.kl,

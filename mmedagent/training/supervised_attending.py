@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmedagent.cases.case import Case, Opinion
-from mmedagent.cases.store import read_cases
+from mmedagent.cases.store import read_multiple_choice
 from mmedagent.consultation.doctor import Prompt
 from mmedagent.consultation.prompts import attending_messages
 from mmedagent.errors import BadDataError
@@ -38,7 +38,7 @@ def train_supervised_attending(
     Returns facts for a record. Raises `BadDataError` when the pool is empty or opinions lack, and
     what `supervised.fit` raises.
     """
-    pool = read_cases(cases, ["train"])
+    pool = read_multiple_choice(cases, ["train"])
     if recipe.opinions and opinions is None:
         raise BadDataError("supervised training with opinions needs the panel's opinions")
     said = read_opinions(opinions) if recipe.opinions and opinions else {}
@@ -78,6 +78,6 @@ def attending_examples(
         heard: Sequence[Opinion] = opinions[case.case_id] if recipe.opinions else ()
         if recipe.permute_options:
             case, heard = permute(case, heard, recipe.seed)
-        prompt = Prompt(attending_messages(case.view(), heard, recipe.style), (case.image,))
+        prompt = Prompt(attending_messages(case.view(), heard, recipe.style), case.images)
         examples.append(Example(prompt, option_completion(case, case.letter), case.case_id))
     return examples

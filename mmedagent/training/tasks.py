@@ -88,7 +88,8 @@ def write_tasks(folder: Path, tasks: Sequence[Task]) -> None:
     lines = []
     for task in tasks:
         images = [_keep(folder, image) for image in task.prompt.images]
-        case = task.case.model_dump(exclude={"image"}) | {"image": _keep(folder, task.case.image)}
+        shown = [_keep(folder, image) for image in task.case.images]
+        case = task.case.model_dump(exclude={"images"}) | {"images": shown}
         numbers = {field.name: getattr(task, field.name) for field in fields(Task)[2:]}
         record = {"messages": task.prompt.messages, "images": images, "case": case, **numbers}
         lines.append(json.dumps(record))
@@ -106,7 +107,7 @@ def _read(folder: Path, lines: Iterator[str]) -> Iterator[Task]:
         record = json.loads(line)
         images = tuple((folder / name).read_bytes() for name in record.pop("images"))
         case = record.pop("case")
-        case["image"] = (folder / case["image"]).read_bytes()
+        case["images"] = tuple((folder / name).read_bytes() for name in case["images"])
         prompt = Prompt(record.pop("messages"), images)
         yield Task(prompt, Case.model_validate(case), **record)
 

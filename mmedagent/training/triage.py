@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from mmedagent.cases.store import read_cases
+from mmedagent.cases.store import read_multiple_choice
 from mmedagent.consultation.doctor import Prompt
 from mmedagent.consultation.prompts import triage_messages
 from mmedagent.recipes.training import TriageRecipe
@@ -22,7 +22,7 @@ def train_triage(
     `grpo.train` raises.
     """
     pool = thin(
-        read_cases(cases, ["train"]),
+        read_multiple_choice(cases, ["train"]),
         lambda case: case.specialty,
         recipe.most_imbalance,
         recipe.seed,
@@ -31,7 +31,7 @@ def train_triage(
         pool = [permute(case, (), recipe.seed)[0] for case in pool]
     tasks = [
         Task(
-            prompt=Prompt(triage_messages(case.view(), recipe.style), (case.image,)),
+            prompt=Prompt(triage_messages(case.view(), recipe.style), case.images),
             case=case,
             entropy=recipe.entropy,
             kl=recipe.kl,

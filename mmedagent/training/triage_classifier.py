@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from mmedagent.cases.case import SPECIALTIES, Case
-from mmedagent.cases.store import read_cases
+from mmedagent.cases.store import read_multiple_choice
 from mmedagent.consultation.doctor import Prompt
 from mmedagent.consultation.prompts import triage_messages
 from mmedagent.errors import BadDataError
@@ -37,7 +37,7 @@ def train_triage_classifier(
     same weights. Returns facts for a record; raises `BadDataError` when the `train` pool is empty,
     and what `loop.run_loop` raises.
     """
-    pool = _thinned(read_cases(cases, ["train"]), recipe.most_imbalance, recipe.seed)
+    pool = _thinned(read_multiple_choice(cases, ["train"]), recipe.most_imbalance, recipe.seed)
     classifier, done = fit_classifier(pool, start, recipe, work)
     return {"digest": classifier.save(out), "cases": len(pool), **_facts(done)}
 
@@ -55,7 +55,7 @@ def fit_classifier(
     gold = torch.tensor([SPECIALTIES.index(case.specialty) for case in pool])
 
     def loss_of(batch: Sequence[int]) -> torch.Tensor:
-        logits = classifier.logits([pool[index].image for index in batch])
+        logits = classifier.logits([pool[index].images[0] for index in batch])
         return torch.nn.functional.cross_entropy(logits, gold[list(batch)].to(logits.device))
 
     done = run_loop(
@@ -63,7 +63,7 @@ def fit_classifier(
         loss_of,
         len(pool),
         recipe.fit,
-        {"examples": data_digest([case.image, case.specialty] for case in pool)},
+        {"examples": data_digest([case.images, case.specialty] for case in pool)},
         seed=recipe.seed,
         work=work,
         title="triage classifier",
@@ -79,11 +79,11 @@ def train_supervised_triage(
 
     Resumable through `work`, facts and errors as `train_triage_classifier`'s.
     """
-    pool = _thinned(read_cases(cases, ["train"]), recipe.most_imbalance, recipe.seed)
+    pool = _thinned(read_multiple_choice(cases, ["train"]), recipe.most_imbalance, recipe.seed)
     model, processor = load_model(start), load_processor(start)
     examples = [
         Example(
-            Prompt(triage_messages(case.view(), recipe.style), (case.image,)),
+            Prompt(triage_messages(case.view(), recipe.style), case.images),
             triage_completion(case),
             case.case_id,
         )

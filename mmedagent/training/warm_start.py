@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from mmedagent.atomic import write_json
 from mmedagent.cases.case import Case, Opinion
-from mmedagent.cases.store import read_cases
+from mmedagent.cases.store import read_multiple_choice
 from mmedagent.consultation.doctor import Prompt
 from mmedagent.consultation.prompts import attending_messages, triage_messages
 from mmedagent.errors import BadDataError
@@ -86,7 +86,7 @@ def warm_start(
 
 
 def _pool(cases: Path, recipe: WarmStartRecipe) -> list[Case]:
-    pool = read_cases(cases, ["warm_start"])
+    pool = read_multiple_choice(cases, ["warm_start"])
     if not pool:
         raise BadDataError(f"{cases}: the warm_start pool is empty")
     if recipe.cases is None:
@@ -95,7 +95,7 @@ def _pool(cases: Path, recipe: WarmStartRecipe) -> list[Case]:
 
 
 def _probe(cases: Path, recipe: WarmStartRecipe) -> list[Case]:
-    pool = read_cases(cases, ["train"])
+    pool = read_multiple_choice(cases, ["train"])
     return random.Random(recipe.seed).sample(pool, min(MEASURED_CASES, len(pool)))
 
 
@@ -121,8 +121,8 @@ def _labelled(
 
 def _prompt(agent: Agent, case: Case, said: Sequence[Opinion], recipe: WarmStartRecipe) -> Prompt:
     if agent == "triage":
-        return Prompt(triage_messages(case.view(), recipe.style), (case.image,))
-    return Prompt(attending_messages(case.view(), said, recipe.style), (case.image,))
+        return Prompt(triage_messages(case.view(), recipe.style), case.images)
+    return Prompt(attending_messages(case.view(), said, recipe.style), case.images)
 
 
 def _fit(

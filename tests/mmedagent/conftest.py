@@ -49,7 +49,7 @@ def _cases(count: int, pool: Pool, seed: int = 0) -> list[Case]:
         cases.append(
             Case(
                 case_id=f"{pool}-{seed}-{number}",
-                image=_draw(background, shape, draw),
+                images=(_draw(background, shape, draw),),
                 question="Which shape is shown?" if about_shape else "Which modality is shown?",
                 options=_SHAPES if about_shape else tuple(_KINDS),
                 answer=shape if about_shape else modality,
@@ -104,7 +104,7 @@ def tiny_start(
     model, processor = load_model(tiny_base), load_processor(tiny_base)
     examples = [
         Example(
-            Prompt(triage_messages(case.view(), "compact"), (case.image,)), triage_completion(case)
+            Prompt(triage_messages(case.view(), "compact"), case.images), triage_completion(case)
         )
         for case in draw_cases(40, "warm_start")
     ]

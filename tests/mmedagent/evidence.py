@@ -56,7 +56,7 @@ def make_cases(images: int, pool: str = "test", seed: int = 0) -> list[Case]:
             cases.append(
                 Case(
                     case_id=f"{pool}-{number:04d}-{kind}",
-                    image=picture_of,
+                    images=(picture_of,),
                     question=question,
                     options=options,
                     answer=answer,

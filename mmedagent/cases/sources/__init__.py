@@ -1,1 +1,1 @@
-"""Where cases come from: one adapter for each public data set, and one for a hospital's own cases."""
+"""Where cases come from: adapters for the public data sets, and for a hospital's own."""

@@ -40,7 +40,7 @@ def build(
     """
     pictures = pictures_of(cache, recipe)
     cases = cases_of(pictures, recipe.image_size, recipe.questions_per_image, progress)
-    return write_cases(out, recipe.name, cases)
+    return write_cases(out, recipe.name, cases, version=1)
 
 
 def pictures_of(cache: Path, recipe: DataRecipe) -> list[Picture]:

@@ -50,7 +50,7 @@ def cases_of(
             cases.append(
                 Case(
                     case_id=f"{picture.source}/{picture.name}/{kind}",
-                    image=data,
+                    images=(data,),
                     question=WORDING.get(kind, _NEUTRAL),
                     options=OPTIONS[kind],
                     answer=answer,

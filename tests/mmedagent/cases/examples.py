@@ -45,7 +45,7 @@ def example(number: int, pool: Pool = "train", **changes: Any) -> Case:
     modality = OPTIONS[number % 2]
     fields: dict[str, Any] = {
         "case_id": f"{pool}-{number}",
-        "image": noise(1000 * POOLS.index(pool) + number),
+        "images": (noise(1000 * POOLS.index(pool) + number),),
         "question": "Which imaging modality is this?",
         "options": OPTIONS,
         "answer": modality,
@@ -67,9 +67,9 @@ def data_set(each: int = 4) -> list[Case]:
 def row(case: Case, **changes: Any) -> dict[str, Any]:
     """The case as it is stored, with fields that `Case` would refuse."""
     fields = case.model_dump() | {"options": list(case.options)}
-    fields["image"] = {"bytes": case.image, "path": "image.png"}
+    fields["images"] = [{"bytes": image, "path": "image.png"} for image in case.images]
     if "image" in changes:
-        changes["image"] = {"bytes": changes["image"], "path": "image.png"}
+        changes["images"] = [{"bytes": changes.pop("image"), "path": "image.png"}]
     return fields | changes
 
 

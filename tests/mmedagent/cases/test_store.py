@@ -24,17 +24,17 @@ _TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=
 @given(
     question=_TEXT,
     options=st.lists(_TEXT, min_size=2, max_size=26, unique=True),
-    image=st.binary(min_size=1, max_size=200),
+    images=st.lists(st.binary(min_size=1, max_size=200), min_size=1, max_size=3).map(tuple),
     data=st.data(),
 )
 def test_any_case_comes_back_as_it_was(
     tmp_path_factory: pytest.TempPathFactory,
     question: str,
     options: list[str],
-    image: bytes,
+    images: tuple[bytes, ...],
     data: st.DataObject,
 ) -> None:
-    case = example(0, question=question, options=tuple(options), image=image,
+    case = example(0, question=question, options=tuple(options), images=images,
                    answer=data.draw(st.sampled_from(options)))  # fmt: skip
     folder = tmp_path_factory.mktemp("store") / "data"
     write_cases(folder, "one", [case])
@@ -57,18 +57,18 @@ def test_datasets_reads_the_shards_with_images(
     write_cases(tmp_path / "data", "set", cases)
     shards = [str(path) for path in sorted((tmp_path / "data" / "train").glob("*.parquet"))]
     loaded = datasets.Dataset.from_parquet(shards, cache_dir=str(tmp_path / "cache"))
-    assert isinstance(loaded.features["image"], datasets.Image)
+    assert isinstance(loaded.features["images"].feature, datasets.Image)
     train = [case for case in cases if case.pool == "train"]
     assert loaded["case_id"][:] == [case.case_id for case in train]
     assert loaded["options"][0] == list(train[0].options)
-    expected = Image.open(io.BytesIO(train[0].image)).convert("RGB").tobytes()
-    assert loaded[0]["image"].convert("RGB").tobytes() == expected
+    expected = Image.open(io.BytesIO(train[0].images[0])).convert("RGB").tobytes()
+    assert loaded[0]["images"][0].convert("RGB").tobytes() == expected
 
 
 def test_an_image_with_many_questions_is_stored_once(tmp_path: Path) -> None:
-    image = example(0).image * 200
-    one = write_cases(tmp_path / "one", "set", [example(0, image=image)])
-    many = [example(0, image=image, case_id=f"case-{n}") for n in range(50)]
+    image = example(0).images[0] * 200
+    one = write_cases(tmp_path / "one", "set", [example(0, images=(image,))])
+    many = [example(0, images=(image,), case_id=f"case-{n}") for n in range(50)]
     fifty = write_cases(tmp_path / "fifty", "set", many)
     sizes = [m["files"]["train/part-00000.parquet"]["bytes"] for m in (one, fifty)]
     assert sizes[1] < 1.5 * sizes[0]

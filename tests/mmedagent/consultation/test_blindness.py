@@ -65,7 +65,7 @@ def _bytes(prompt: Prompt) -> tuple[bytes, tuple[bytes, ...]]:
 
 
 def _case(secrets: dict[str, Any]) -> Case:
-    return Case(image=b"image", question="Which modality?", options=OPTIONS, **secrets)
+    return Case(images=(b"image",), question="Which modality?", options=OPTIONS, **secrets)
 
 
 @given(one=hidden, other=hidden, said=opinions, style=styles)

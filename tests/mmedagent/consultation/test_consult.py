@@ -19,7 +19,7 @@ from mmedagent.consultation.prompts import (
 )
 from mmedagent.errors import PanelError, UsageError
 
-QUESTION = Question(image=b"image", question="Which modality?", options=("CT", "MR"))
+QUESTION = Question(images=(b"image",), question="Which modality?", options=("CT", "MR"))
 
 
 class Scripted:
@@ -150,13 +150,13 @@ class Drawing:
 
 
 def test_a_vote_does_not_depend_on_what_else_is_asked() -> None:
-    other = Question(image=b"another", question="Which modality?", options=("CT", "MR"))
+    other = Question(images=(b"another",), question="Which modality?", options=("CT", "MR"))
     drawn = Sampling(temperature=1.0)
 
     def vote(*questions: Question) -> dict[bytes, tuple[str | None, ...]]:
         opinions = [[_opinion("A")]] * len(questions)
         decisions = decide_by_vote(questions, opinions, Drawing(), drawn, "compact", 16)
-        return {q.image: d.ballots for q, d in zip(questions, decisions, strict=True)}
+        return {q.images[0]: d.ballots for q, d in zip(questions, decisions, strict=True)}
 
     alone, together = {**vote(QUESTION), **vote(other)}, vote(other, QUESTION)
     assert alone == together

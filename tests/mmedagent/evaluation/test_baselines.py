@@ -53,7 +53,7 @@ def test_the_permutation_is_the_same_every_time():
 
 
 def test_a_grey_image_keeps_size_and_nothing_else():
-    greys = {grey_image(case.image) for case in CASES}
+    greys = {grey_image(case.images[0]) for case in CASES}
     assert len(greys) == 1
     with Image.open(io.BytesIO(greys.pop())) as image:
         assert image.size == (84, 84)

@@ -30,18 +30,18 @@ def classifier(tiny_base):
 @pytest.fixture
 def prompts(draw_cases):
     cases = draw_cases(12, "test")
-    return [Prompt(triage_messages(c.view(), "compact"), (c.image,)) for c in cases]
+    return [Prompt(triage_messages(c.view(), "compact"), c.images) for c in cases]
 
 
 def test_an_untaught_head_finds_all_specialties_equally_likely(tiny_base, draw_cases):
     net = SpecialtyNet(load_model(tiny_base).model.visual)
     fresh = TriageClassifier(net, load_processor(tiny_base).image_processor)
-    logits = fresh.logits([case.image for case in draw_cases(3, "test")])
+    logits = fresh.logits([case.images[0] for case in draw_cases(3, "test")])
     assert logits.shape == (3, 7) and not logits.any()
 
 
 def test_the_tokens_are_the_base_s_own_pooled(classifier, tiny_base, draw_cases):
-    images = [case.image for case in draw_cases(2, "test")]
+    images = [case.images[0] for case in draw_cases(2, "test")]
     base, processor = load_model(tiny_base), load_processor(tiny_base)
     from mmedagent.models.images import open_image
 
@@ -65,7 +65,7 @@ def test_saved_and_loaded_it_replies_the_same(classifier, prompts, tmp_path):
 def test_it_routes_as_a_triage_doctor_does(classifier, draw_cases):
     cases = draw_cases(12, "test")
     routings = route([c.view() for c in cases], classifier, Sampling(), "compact")
-    chosen = classifier.logits([c.image for c in cases]).argmax(dim=1)
+    chosen = classifier.logits([c.images[0] for c in cases]).argmax(dim=1)
     assert [r.specialty for r in routings] == [SPECIALTIES[index] for index in chosen]
     assert all(r.reasoning.startswith("probability 0.") or "1.00" in r.raw for r in routings)
 
@@ -74,8 +74,8 @@ def test_draws_follow_the_probabilities(classifier, draw_cases):
     case = draw_cases(1, "test")[0]
     with torch.no_grad():
         classifier.net.head.weight.mul_(0.1)
-        shares = classifier.logits([case.image]).softmax(dim=1)[0]
-    prompt = Prompt(triage_messages(case.view(), "compact"), (case.image,))
+        shares = classifier.logits([case.images[0]]).softmax(dim=1)[0]
+    prompt = Prompt(triage_messages(case.view(), "compact"), case.images)
     draws = route([case.view()] * 700, classifier, Sampling(temperature=1.0, seed=1), "compact")
     counts = Counter(draw.specialty for draw in draws)
     for specialty, share in zip(SPECIALTIES, shares.tolist(), strict=True):

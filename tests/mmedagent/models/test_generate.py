@@ -18,9 +18,9 @@ def parts(tiny_start):
 @pytest.fixture(scope="module")
 def prompts(draw_cases):
     cases = draw_cases(12, "test")
-    mixed = [Prompt(triage_messages(c.view(), "compact"), (c.image,)) for c in cases[:8]]
+    mixed = [Prompt(triage_messages(c.view(), "compact"), c.images) for c in cases[:8]]
     return mixed + [
-        Prompt(attending_messages(c.view(), (), "compact"), (c.image,)) for c in cases[8:]
+        Prompt(attending_messages(c.view(), (), "compact"), c.images) for c in cases[8:]
     ]
 
 

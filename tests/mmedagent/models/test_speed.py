@@ -12,15 +12,15 @@ from mmedagent.models.speed import distinct_rows, speed_up
 def inputs(tiny_base, draw_cases):
     """Prompts of several lengths, each image several times, not side by side."""
     cases = draw_cases(4, "test")
-    prompts = [Prompt(triage_messages(c.view(), "compact"), (c.image,)) for c in cases]
+    prompts = [Prompt(triage_messages(c.view(), "compact"), c.images) for c in cases]
     prompts += [
-        Prompt(specialist_messages(c.view(), c.specialty, "compact"), (c.image,)) for c in cases
+        Prompt(specialist_messages(c.view(), c.specialty, "compact"), c.images) for c in cases
     ]
     prompts.append(
         Prompt(
             [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "and"},
                                           {"type": "image"}]}],
-            (cases[0].image, cases[3].image),
+            (cases[0].images[0], cases[3].images[0]),
         )
     )  # fmt: skip
     return encode(load_processor(tiny_base), prompts)

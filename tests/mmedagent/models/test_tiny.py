@@ -19,7 +19,7 @@ from mmedagent.recipes.model import ModelRecipe, TinyModel
 @pytest.fixture
 def inputs(tiny_base, draw_cases):
     prompts = [
-        Prompt(triage_messages(case.view(), "compact"), (case.image,))
+        Prompt(triage_messages(case.view(), "compact"), case.images)
         for case in draw_cases(5, "test")
     ]
     return encode(load_processor(tiny_base), prompts)

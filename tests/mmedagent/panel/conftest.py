@@ -31,7 +31,7 @@ def case(number: int, pool: Pool = "train", specialty: Specialty = "Radiologist"
     options = ("axial", "coronal") if number % 2 == 0 else ("head", "chest", "knee")
     return Case(
         case_id=f"case-{number:04d}",
-        image=picture(7 * number % 256),
+        images=(picture(7 * number % 256),),
         question="Which plane is this?" if number % 2 == 0 else "Which region is this?",
         options=options,
         answer=options[number % len(options)],

@@ -78,7 +78,7 @@ def test_batched_replies_over_the_socket_are_those_of_one_prompt_at_a_time(
         said = panel.opinions(questions, ["Oncologist"] * 40)
     doctor = LocalDoctor(panel_folder / "birch", batch_size=1)
     messages = [specialist_messages(question, "Oncologist", "compact") for question in questions]
-    prompts = [Prompt(m, (q.image,)) for m, q in zip(messages, questions, strict=True)]
+    prompts = [Prompt(m, q.images) for m, q in zip(messages, questions, strict=True)]
     assert [each[1].raw for each in said] == doctor.reply(prompts, Sampling())
     assert len({each[1].raw for each in said}) > 1  # else the images and questions do not count
 

@@ -12,7 +12,7 @@ from mmedagent.panel.request import Identity, Request
 texts = st.text(min_size=1, max_size=20)
 questions = st.builds(
     Question,
-    image=st.binary(max_size=20),
+    images=st.tuples(st.binary(max_size=20)),
     question=texts,
     options=st.lists(texts, min_size=2, max_size=5).map(tuple),
 )
@@ -58,7 +58,7 @@ def test_one_changed_fact_changes_the_key(
 ) -> None:
     q, s = request.question, request.sampling
     changes: dict[str, Request] = {
-        "image": _with(request, question=_copy(q, image=q.image + b"x")),
+        "image": _with(request, question=_copy(q, images=(q.images[0] + b"x",))),
         "question": _with(request, question=_copy(q, question=q.question + " ")),
         "options": _with(request, question=_copy(q, options=(*q.options, "none of these"))),
         "seed": _with(request, sampling=_copy(s, seed=s.seed + 1)),
@@ -75,7 +75,7 @@ def test_one_changed_fact_changes_the_key(
 
 
 def test_a_change_of_wording_changes_the_key(monkeypatch: Any) -> None:
-    question = Question(image=b"x", question="Which?", options=("a", "b"))
+    question = Question(images=(b"x",), question="Which?", options=("a", "b"))
     before = Request(question, "Surgeon", "full", Sampling()).digest
     monkeypatch.setattr(
         "mmedagent.panel.request.specialist_messages",

@@ -51,7 +51,7 @@ def test_a_good_question_is_read() -> None:
     for image in (encoded(), encoded("JPEG"), encoded(mode="L")):
         (question,) = read(instance(image=image))
         assert question.options == ("CT", "MR")
-        assert question.image == base64.b64decode(image)
+        assert question.images[0] == base64.b64decode(image)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def warm(tables, start, out, work, recipe):
     for case in read_cases(tables / "cases", ["warm_start"]):
         messages = attending_messages(case.view(), said[case.case_id], "compact")
         completion = option_completion(case, case.letter)
-        examples.append(Example(Prompt(messages, (case.image,)), completion))
+        examples.append(Example(Prompt(messages, case.images), completion))
     model, processor = load_model(start), load_processor(start)
     asked = SupervisedRecipe.model_validate({**_SUPERVISED, **recipe})
     fit(model, processor, examples, asked, seed=0, work=work)

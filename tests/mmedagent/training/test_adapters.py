@@ -36,7 +36,7 @@ RECIPE = TriageRecipe(
 @pytest.fixture(scope="module")
 def tasks(draw_cases):
     return [
-        Task(Prompt(triage_messages(case.view(), "compact"), (case.image,)), case, 0.001, 0.02)
+        Task(Prompt(triage_messages(case.view(), "compact"), case.images), case, 0.001, 0.02)
         for case in draw_cases(5, "train")
     ]
 

@@ -28,7 +28,7 @@ FIELDS = {
 @pytest.fixture
 def tasks(draw_cases):
     return [
-        Task(Prompt(triage_messages(case.view(), "compact"), (case.image,)), case, entropy=e, kl=k)
+        Task(Prompt(triage_messages(case.view(), "compact"), case.images), case, entropy=e, kl=k)
         for case, (e, k) in zip(
             draw_cases(7, "train"), [(0.0, 0.001), (0.03, 0.01)] * 4, strict=False
         )

@@ -24,7 +24,7 @@ RECIPE = TriageRecipe(
 @pytest.fixture
 def run(tiny_start, draw_cases, tmp_path):
     tasks = [
-        Task(Prompt(triage_messages(c.view(), "compact"), (c.image,)), c, entropy=0.0, kl=0.001)
+        Task(Prompt(triage_messages(c.view(), "compact"), c.images), c, entropy=0.0, kl=0.001)
         for c in draw_cases(7, "train")
     ]
 

@@ -43,7 +43,7 @@ def wait_for(path):
 @pytest.fixture
 def job(draw_cases, tmp_path):
     tasks = [
-        Task(Prompt(triage_messages(c.view(), "compact"), (c.image,)), c, 0.005, 0.004, 1.5)
+        Task(Prompt(triage_messages(c.view(), "compact"), c.images), c, 0.005, 0.004, 1.5)
         for c in draw_cases(3, "train")
     ]
     recipe = TriageRecipe(processes=2)

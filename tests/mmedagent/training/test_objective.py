@@ -47,7 +47,7 @@ class Caught(BaseException):
 def _caught(tiny_start, cases, folder, recipe, coefficients):
     """Start the real training; return its trainer, the first batch and the tasks."""
     tasks = [
-        Task(Prompt(triage_messages(case.view(), "compact"), (case.image,)), case, *coefficients[n])
+        Task(Prompt(triage_messages(case.view(), "compact"), case.images), case, *coefficients[n])
         for n, case in enumerate(cases)
     ]
 

@@ -13,12 +13,12 @@ from mmedagent.training.packing import can_pack, packed_logits
 def batch(tiny_base, draw_cases):
     """Rows in no order: prompts of two lengths, groups of unequal size, completions of several."""
     cases = draw_cases(3, "test")
-    prompts = [Prompt(triage_messages(c.view(), "compact"), (c.image,)) for c in cases]
+    prompts = [Prompt(triage_messages(c.view(), "compact"), c.images) for c in cases]
     prompts.append(
-        Prompt(specialist_messages(cases[0].view(), "Surgeon", "compact"), (cases[0].image,))
+        Prompt(specialist_messages(cases[0].view(), "Surgeon", "compact"), cases[0].images)
     )
     # The same words about another image, and the same image with other words, are other groups.
-    prompts.append(Prompt(triage_messages(cases[0].view(), "compact"), (cases[1].image,)))
+    prompts.append(Prompt(triage_messages(cases[0].view(), "compact"), cases[1].images))
     order = [0, 3, 1, 0, 2, 4, 3, 0, 1, 4, 2]
     processor = load_processor(tiny_base)
     inputs = encode(processor, [prompts[number] for number in order])

@@ -17,7 +17,7 @@ RECIPE = SupervisedRecipe(steps=6, batch_size=4, checkpoint_every=2)
 @pytest.fixture
 def examples(draw_cases):
     return [
-        Example(Prompt(triage_messages(c.view(), "compact"), (c.image,)), triage_completion(c))
+        Example(Prompt(triage_messages(c.view(), "compact"), c.images), triage_completion(c))
         for c in draw_cases(10, "warm_start")
     ]
 

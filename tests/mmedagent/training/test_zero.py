@@ -45,7 +45,7 @@ DESCENT = RECIPE.model_copy(update={"learning_rate": 0.5, "checkpoint_every": 10
 def tasks(draw_cases):
     return [
         Task(
-            Prompt(triage_messages(case.view(), "compact"), (case.image,)),
+            Prompt(triage_messages(case.view(), "compact"), case.images),
             case,
             entropy=(0.0001, 0.005, 0.03)[n % 3],
             kl=(0.001, 0.004, 0.01)[n % 3],

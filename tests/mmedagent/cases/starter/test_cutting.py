@@ -107,7 +107,7 @@ def test_pictures_are_asked_in_a_fixed_order_of_options() -> None:
         assert case.answer == ({"modality": "CT"} | facts)[case.question_type]
         assert len(case.question.split()) <= 12
     assert {case.question_type for case in cases} == {"modality", *facts}
-    opened = Image.open(io.BytesIO(cases[0].image))
+    opened = Image.open(io.BytesIO(cases[0].images[0]))
     assert (opened.size, opened.mode, opened.format) == ((84, 84), "RGB", "PNG")
 
 
