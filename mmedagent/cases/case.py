@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mmedagent.digests import digest_bytes
+from mmedagent.digests import digest_bytes, digest_value
 
 Specialty = Literal[
     "Pathologist",
@@ -30,6 +30,9 @@ Pool = Literal["panel", "warm_start", "train", "validation", "test"]
 POOLS: tuple[Pool, ...] = ("panel", "warm_start", "train", "validation", "test")
 """Disjoint by subject or source: who may learn from a case, or be measured on it."""
 
+AnswerType = Literal["closed", "open"]
+"""`closed`: one of a few possible answers is right (yes or no, a choice); `open`: free text."""
+
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -38,15 +41,15 @@ class Question(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    image: Annotated[bytes, Field(repr=False)]
-    """The encoded image (PNG or JPEG)."""
+    images: Annotated[tuple[bytes, ...], Field(repr=False, min_length=1)]
+    """The encoded images (PNG or JPEG), in the order that the question speaks of."""
     question: Annotated[str, Field(min_length=1)]
     options: Annotated[tuple[str, ...], Field(min_length=2, max_length=26)]
 
     @property
     def image_digest(self) -> str:
-        """The sha256 of the encoded image."""
-        return digest_bytes(self.image)
+        """The digest of the images, see `images_digest`."""
+        return images_digest(self.images)
 
     @property
     def letters(self) -> tuple[str, ...]:
@@ -55,20 +58,24 @@ class Question(BaseModel):
 
 
 class Case(BaseModel):
-    """One case: an image, a multiple-choice question about it, and its gold answer.
+    """One case: its images, a question about them, and the gold answer.
 
-    Raises `pydantic.ValidationError` when the answer is not one of the options, an option is
-    repeated or the specialty is unknown.
+    A closed question has lettered options, and the answer is the text of one; an open one has none,
+    and so has a closed one for which no options could be built. Raises `pydantic.ValidationError`
+    when the answer is not one of the options, an option is repeated, an open question has options
+    or the specialty is unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     case_id: Annotated[str, Field(min_length=1)]
-    image: Annotated[bytes, Field(repr=False)]
+    images: Annotated[tuple[bytes, ...], Field(repr=False, min_length=1)]
+    """The encoded images (PNG or JPEG), in the order that the question speaks of."""
     question: Annotated[str, Field(min_length=1)]
-    options: Annotated[tuple[str, ...], Field(min_length=2, max_length=26)]
+    options: Annotated[tuple[str, ...], Field(max_length=26)]
     answer: str
-    """The text of the right option."""
+    """The text of the right option, or of the open answer."""
+    answer_type: AnswerType = "closed"
     question_type: str
     """The kind of question: `modality`, `region`, `plane`, ..."""
     modality: str
@@ -80,12 +87,19 @@ class Case(BaseModel):
     subject: str
     """Who or what the image shows: the unit that pools are split by, and statistics cluster by."""
     pool: Pool
+    attributes: dict[str, str] = Field(default_factory=dict)
+    """What else the source says, that slices are made by: `language`, `body_region`, `sex`, ..."""
 
     @model_validator(mode="after")
     def _answer_is_an_option(self) -> Self:
         if len(set(self.options)) != len(self.options):
             raise ValueError(f"case {self.case_id}: repeated option in {list(self.options)}")
-        if self.answer not in self.options:
+        if len(self.options) == 1 or (self.options and self.answer_type == "open"):
+            raise ValueError(
+                f"case {self.case_id}: {self.answer_type} with {len(self.options)} option(s); a"
+                " closed question has two or more, or none when none could be built"
+            )
+        if self.options and self.answer not in self.options:
             raise ValueError(
                 f"case {self.case_id}: answer {self.answer!r} is none of {list(self.options)}"
             )
@@ -93,17 +107,23 @@ class Case(BaseModel):
 
     @property
     def image_digest(self) -> str:
-        """The sha256 of the encoded image."""
-        return digest_bytes(self.image)
+        """The digest of the images, see `images_digest`."""
+        return images_digest(self.images)
 
     @property
     def letter(self) -> str:
-        """The letter of the right option."""
+        """The letter of the right option; `ValueError` where there are no options."""
         return LETTERS[self.options.index(self.answer)]
 
     def view(self) -> Question:
-        """Return what a model may see."""
-        return Question(image=self.image, question=self.question, options=self.options)
+        """Return what a model may see of a multiple-choice case; pydantic refuses the others."""
+        return Question(images=self.images, question=self.question, options=self.options)
+
+
+def images_digest(images: tuple[bytes, ...]) -> str:
+    """Return the sha256 of the one encoded image; of several, one over their digests in order."""
+    digests = [digest_bytes(image) for image in images]
+    return digests[0] if len(digests) == 1 else digest_value(digests)
 
 
 class Opinion(BaseModel):
