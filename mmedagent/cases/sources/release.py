@@ -11,7 +11,7 @@ import os
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -33,14 +33,10 @@ class Release(ABC):
         self.path = path
         self.limits = limits
 
-    @abstractmethod
     def names(self) -> Sequence[str]:
         """Return all members' names, sorted: relative POSIX paths without `..`."""
+        return self._sorted
 
-    @abstractmethod
-    def __contains__(self, name: object) -> bool: ...
-
-    @abstractmethod
     def open(self, name: str, place: str | None = None) -> BinaryIO:
         """Return a member as a buffered stream of bytes, counted against the limits as it is read.
 
@@ -48,6 +44,12 @@ class Release(ABC):
         Raises `BadDataError` when there is none or it is not what the archive's table says of it;
         the message names `place`, by default the member.
         """
+        place = place or self.place(name)
+        if name not in self:
+            raise BadDataError(
+                f"{place}: not in the release; fetch or unpack it again, or take the row out"
+            )
+        return self._stream(name, place)
 
     def read(self, name: str, place: str | None = None) -> bytes:
         """Return the bytes of one image file; `BadDataError` also over `max_image_bytes`."""
@@ -65,12 +67,17 @@ class Release(ABC):
         """Return where a member lies, for messages. It holds the name: not for a hospital's own."""
         return f"{self.path.name}: {name}"
 
-    def missing(self, place: str) -> BadDataError:
-        """Return the error of a member that is not there."""
-        return BadDataError(
-            f"{place}: not in the release; fetch or unpack it again, or take the row out"
-        )
+    @abstractmethod
+    def __contains__(self, name: object) -> bool: ...
 
+    @cached_property
+    @abstractmethod
+    def _sorted(self) -> Sequence[str]: ...
+
+    @abstractmethod
+    def _stream(self, name: str, place: str) -> BinaryIO: ...
+
+    @abstractmethod
     def close(self) -> None:
         """Close what is open; scratch files that the release made itself are removed."""
 
@@ -107,9 +114,9 @@ def open_release(path: Path, limits: LimitsRecipe, scratch: Path | None = None) 
         from mmedagent.cases.sources.zip_release import ZipRelease
 
         return ZipRelease(path, limits, scratch)
-    from mmedagent.cases.sources.tar_release import TarRelease
+    from mmedagent.cases.sources.tar_release import open_tar
 
-    return TarRelease(path, limits, scratch, packed=kind == "tar.gz")
+    return open_tar(path, limits, scratch, packed=kind == "tar.gz")
 
 
 def _kind(path: Path) -> str:
