@@ -1,0 +1,1 @@
+"""Data sets as versions: declared, made by DVC stages, listed, compared, brought, merged."""
