@@ -124,10 +124,11 @@ def read_multiple_choice(folder: Path, pools: Sequence[str] | None = None) -> li
     """Return the cases with lettered options: what the doctors are trained and measured on.
 
     Open questions stay in the data version; METHOD, section 'Training': 'multiple choice / closed
-    form'. Raises `BadDataError` as `iter_cases` does, and when the pools have none.
+    form'. Raises `BadDataError` as `iter_cases` does, and when the pools have other cases alone.
     """
-    cases = [case for case in iter_cases(folder, pools) if case.options]
-    if not cases:
+    every = read_cases(folder, pools)
+    cases = [case for case in every if case.options]
+    if every and not cases:
         named = "any pool" if pools is None else " or ".join(pools)
         raise BadDataError(f"{folder}: no multiple-choice case in {named}: nothing to work with")
     return cases

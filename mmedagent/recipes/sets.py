@@ -32,6 +32,8 @@ class LimitsRecipe(BaseModel):
     """Pixels of one decoded picture, judged by what its header claims."""
     max_question_chars: Annotated[int, Field(ge=1)] = 4_000
     """Characters of a question or answer; a longer one is a report pasted into the wrong column."""
+    max_bad_cases: Annotated[int, Field(ge=0)] = 0
+    """So many questions that cannot be read are left out and named; one more ends the ingest."""
 
 
 class ImagesRecipe(BaseModel):

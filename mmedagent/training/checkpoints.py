@@ -17,7 +17,7 @@ from mmedagent.training.checkpoint_folder import (
     read_checkpoint,
     remove_leftovers,
 )
-from mmedagent.training.interrupt import StopRequest
+from mmedagent.interrupt import StopRequest
 from mmedagent.training.partitions import load_partition, save_partition
 from mmedagent.training.randomness import random_states, set_random_states
 from mmedagent.training.tensor_files import load_state, load_weights, save_state, save_weights

@@ -20,7 +20,7 @@ from mmedagent.training.checkpoints import AtomicCheckpoints, StopWithCheckpoint
 from mmedagent.training.curves import FILE, Progress, curve, curve_bytes
 from mmedagent.training.fingerprint import architecture, data_digest
 from mmedagent.training.guards import StopWithoutVariance
-from mmedagent.training.interrupt import stop_requests
+from mmedagent.interrupt import stop_requests
 from mmedagent.training.launch import Job, launch
 from mmedagent.training.loss import DoctorTrainer
 from mmedagent.training.machine import check_machine

@@ -14,7 +14,7 @@ from mmedagent import progress
 from mmedagent.recipes.training import SupervisedRecipe
 from mmedagent.training.fingerprint import architecture, data_digest, weights_digest
 from mmedagent.training.guards import first_bad, stop_at_bad_number
-from mmedagent.training.interrupt import stop_requests
+from mmedagent.interrupt import stop_requests
 from mmedagent.training.state import TrainingState
 
 _log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from transformers import DefaultFlowCallback, TrainerControl, TrainerState, Trai
 
 from mmedagent.errors import MMedAgentError
 from mmedagent.training.checkpoints import AtomicCheckpoints, StopWithCheckpoint
-from mmedagent.training.interrupt import StopRequest
+from mmedagent.interrupt import StopRequest
 
 
 def _walk(tmp_path, steps, every, period, accumulation, asked_at):

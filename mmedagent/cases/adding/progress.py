@@ -1,0 +1,48 @@
+"""How far an ingest is, on the screen."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+Tell = Callable[[str, int, int | None], None]
+"""Called with the phase, the units done and the units in all, None when unknown."""
+
+
+def silent(phase: str, done: int, total: int | None) -> None:
+    """Tell nobody."""
+
+
+@contextmanager
+def progress_bars() -> Iterator[Tell]:
+    """Show each phase as a bar with its rate and the time left, on stderr."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True, highlight=False)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def tell(phase: str, done: int, total: int | None) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(phase, total=total, rate="")
+            speed = bars.tasks[tasks[phase]].speed
+            rate = f"{speed:,.0f}/s" if speed else ""
+            bars.update(tasks[phase], completed=done, total=total, rate=rate)
+
+        yield tell
