@@ -7,7 +7,7 @@ facts. Whatever ends the work, what is whole stays, and the same command goes on
 import os
 import signal
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
@@ -55,7 +55,7 @@ def convert_chunks(
     work: Path,
     workers: int,
     stop: StopRequest,
-) -> Iterator[ChunkFacts]:
+) -> Generator[ChunkFacts, None, None]:
     """Convert `questions` into chunks in the folder `work`; yield each chunk's facts in order.
 
     Chunks that are there are not made again. With one worker all is done in this process. Raises

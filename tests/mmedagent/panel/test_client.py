@@ -83,6 +83,23 @@ def test_batched_replies_over_the_socket_are_those_of_one_prompt_at_a_time(
     assert len({each[1].raw for each in said}) > 1  # else the images and questions do not count
 
 
+def test_every_image_of_a_case_reaches_the_specialist_in_its_order(
+    panel_folder: Path, served: ServedPanel
+) -> None:
+    first, second = case(1).images[0], case(9).images[0]
+    shown = [(first,), (first, second), (second, first)]
+    questions = [case(1).view().model_copy(update={"images": images}) for images in shown]
+    with open_panel(recipe_for(served)) as panel:
+        said = panel.opinions(questions, ["Oncologist"] * 3)
+    doctor = LocalDoctor(panel_folder / "birch", batch_size=1)
+    messages = [specialist_messages(question, "Oncologist", "compact") for question in questions]
+    assert [part["type"] for part in messages[1][0]["content"]] == ["image", "image", "text"]
+    prompts = [Prompt(m, q.images) for m, q in zip(messages, questions, strict=True)]
+    assert [each[1].raw for each in said] == doctor.reply(prompts, Sampling())
+    # The order is part of what is asked: such a question is not answered from the store.
+    assert questions[1].image_digest != questions[2].image_digest
+
+
 def test_a_sampled_reply_depends_on_its_seed_and_not_on_its_company(served: ServedPanel) -> None:
     def sampled(numbers: list[int], seed: int) -> dict[int, str]:
         recipe = recipe_for(served, sampling=Sampling(temperature=1.0, seed=seed))
