@@ -34,7 +34,26 @@ _POLAR = {
     "不存在": ("存在", "不存在"),
 }
 _LETTER = re.compile(r"[(\[]?([A-Za-z])[)\].:]?")
-_FILLERS = frozenset("a an the in on at of to is are or and this that it image".split())
+_FILLERS = frozenset(
+    [
+        "a",
+        "an",
+        "the",
+        "in",
+        "on",
+        "at",
+        "of",
+        "to",
+        "is",
+        "are",
+        "or",
+        "and",
+        "this",
+        "that",
+        "it",
+        "image",
+    ]
+)
 
 
 @dataclass
@@ -194,6 +213,7 @@ def _around(before: list[str], after: list[str], size: int) -> tuple[str, ...]:
         after = after[1:]
     last = _phrase(after[:size], size)
     found: list[str] = []
+    listed = before[-1:] == [","]
     while before:
         if before[-1] == ",":
             before = before[:-1]
@@ -203,6 +223,8 @@ def _around(before: list[str], after: list[str], size: int) -> tuple[str, ...]:
             found.append(phrase)
         if not phrase or before[-1:] != [","]:
             break
+    if len(found) == 2 and not listed:
+        found.pop()  # "which is larger, liver or spleen": the comma begins the list
     things = [*reversed(found), last]
     shared = size == 1 or any(
         len({each.split()[end] for each in things if each}) == 1 for end in (0, -1)
