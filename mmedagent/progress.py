@@ -16,11 +16,15 @@ _last_write = 0.0
 
 
 def tell(done: int, total: int, text: str = "") -> None:
-    """Say that `done` of `total` units of work are done; `text` is a remark beside the bar."""
+    """Say that `done` of `total` units of work are done; `text` is a remark beside the bar.
+
+    A `total` of 0 is an unknown one.
+    """
     global _last_write
     name = os.environ.get(VARIABLE)
     now = time.monotonic()
-    if not name or (done < total and now - _last_write < _SECONDS_BETWEEN_WRITES):
+    under_way = done < total or total == 0
+    if not name or (under_way and now - _last_write < _SECONDS_BETWEEN_WRITES):
         return
     _last_write = now
     path = Path(name)

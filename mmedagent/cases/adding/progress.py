@@ -1,8 +1,11 @@
 """How far an ingest is, on the screen."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+from mmedagent import progress
 
 Tell = Callable[[str, int, int | None], None]
 """Called with the phase, the units done and the units in all, None when unknown."""
@@ -14,7 +17,13 @@ def silent(phase: str, done: int, total: int | None) -> None:
 
 @contextmanager
 def progress_bars() -> Iterator[Tell]:
-    """Show each phase as a bar with its rate and the time left, on stderr."""
+    """Show each phase as a bar with its rate and the time left, on stderr.
+
+    Where another command watches (`mmedagent.progress`), it is told instead, and shows the bar.
+    """
+    if os.environ.get(progress.VARIABLE):
+        yield lambda phase, done, total: progress.tell(done, total or 0, phase)
+        return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
