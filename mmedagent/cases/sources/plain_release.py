@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mmedagent.cases.sources.members import Tally
-from mmedagent.cases.sources.release import Release
-from mmedagent.errors import BadDataError
+from mmedagent.cases.sources.release import Release, open_release
+from mmedagent.errors import BadDataError, UsageError
 from mmedagent.recipes.sets import LimitsRecipe
 
 
@@ -18,14 +18,25 @@ class FolderRelease(Release):
 
     def __init__(self, path: Path, limits: LimitsRecipe, known: bool = False) -> None:
         super().__init__(path, limits)
+        self._nested: list[Release] = []
         if not known:
             self.names()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FolderRelease, (self.path, self.limits, True)  # walked once, by who opened it
 
+    def nested(self, name: str) -> Release:
+        """Open an archive in the folder; it is closed with it."""
+        if name not in self:
+            raise UsageError(f"{self.place(name)}: not in the release")
+        self._nested.append(open_release(self.path / name, self.limits))
+        return self._nested[-1]
+
     def close(self) -> None:
-        """Do nothing: a folder is not held open."""
+        """Close the archives that were opened in it: a folder itself is not held open."""
+        for release in self._nested:
+            release.close()
+        self._nested.clear()
 
     @cached_property
     def _sorted(self) -> Sequence[str]:

@@ -63,6 +63,16 @@ class Release(ABC):
             )
         return data
 
+    def nested(self, name: str) -> "Release":
+        """Open an archive that lies in the release; it is closed with it.
+
+        Only a folder's can be opened in place: `UsageError` asks for the others to be unpacked.
+        """
+        raise UsageError(
+            f"{self.place(name)}: an archive in an archive; unpack {self.path.name} and give the"
+            " folder"
+        )
+
     def place(self, name: str) -> str:
         """Return where a member lies, for messages. It holds the name: not for a hospital's own."""
         return f"{self.path.name}: {name}"
