@@ -33,12 +33,21 @@ def resolve(name: str, overrides: Sequence[str] = ()) -> Recipe:
         )
     recipe = RECIPES[name]()
     values = recipe.model_dump(mode="json")
-    for override in overrides:
-        _apply(values, override)
+    apply_overrides(values, overrides)
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
         raise UsageError(_explain(error)) from None
+
+
+def apply_overrides(values: dict[str, Any], overrides: Iterable[str]) -> None:
+    """Set fields of the nested `values` as `path.to.field=value` says, in place.
+
+    Raises:
+        UsageError: a field that `values` does not have, or a value that is no YAML.
+    """
+    for override in overrides:
+        _apply(values, override)
 
 
 def spell_out(recipe: Recipe) -> str:

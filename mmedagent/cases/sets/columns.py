@@ -6,7 +6,9 @@ one batch. Both schemas come out in one form.
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -50,6 +52,14 @@ def iter_columns(
                         done(read, total)
         except (pa.ArrowException, OSError, KeyError) as error:
             raise BadDataError(f"{folder / relative} is no shard of a version: {error}") from error
+
+
+def text_hashes(column: pa.ChunkedArray | pa.Array) -> Any:
+    """Return a 64-bit hash of each text as an int64 array, the same in every process."""
+    from pandas.util import hash_array
+
+    texts = column.to_numpy(zero_copy_only=False)
+    return hash_array(texts, categorize=True).view(np.int64)
 
 
 def _stored_name(name: str, schema: int) -> str | None:

@@ -12,11 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-
 from mmedagent.cases.layout import TEXT
-from mmedagent.cases.sets.columns import Done, iter_columns
+from mmedagent.cases.sets.columns import Done, iter_columns, text_hashes
 from mmedagent.errors import BadDataError
 
 FIELDS = tuple(
@@ -108,7 +105,7 @@ def _load(database: sqlite3.Connection, table: str, folder: Path, done: Done | N
     marks = ", ".join("?" for _ in range(len(FIELDS) + 2))
     rows = 0
     for batch in iter_columns(folder, done=done):
-        numbers = [_hashes(batch[name]) for name in FIELDS]
+        numbers = [text_hashes(batch[name]).tolist() for name in FIELDS]
         texts = (batch["case_id"].to_pylist(), batch["pool"].to_pylist())
         try:
             database.executemany(
@@ -119,15 +116,6 @@ def _load(database: sqlite3.Connection, table: str, folder: Path, done: Done | N
         rows += batch.num_rows
     database.commit()
     return rows
-
-
-def _hashes(column: pa.ChunkedArray) -> list[int]:
-    """Return a 64-bit hash of each text, the same in every process."""
-    from pandas.util import hash_array
-
-    texts = column.to_numpy(zero_copy_only=False)
-    hashed: list[int] = hash_array(texts, categorize=True).view(np.int64).tolist()
-    return hashed
 
 
 def _only_in(database: sqlite3.Connection, table: str, other: str) -> dict[str, int]:
