@@ -12,7 +12,7 @@ _MODULES = {
     "path-vqa": "mmedagent.cases.sources.path_vqa",
     "omni-med-vqa": "mmedagent.cases.sources.omni_med_vqa",
     "mmmu": "mmedagent.cases.sources.mmmu",
-    "own": "mmedagent.cases.sources.own",
+    "own": "mmedagent.cases.sources.own.adapter",
 }
 """Name -> a module with an adapter named `SOURCE`."""
 
