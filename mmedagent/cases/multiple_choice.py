@@ -100,7 +100,9 @@ def options_for(case: SourceCase, vocabulary: Vocabulary, seed: int) -> tuple[st
     the answer and up to three distractors of its language and question type, drawn and ordered by
     the digest of `seed` and the case's key.
     """
-    if case.options or case.answer_type == "open":
+    if case.answer_type == "open":
+        return ()
+    if case.options:
         return case.options
     polar = _POLAR.get(case.answer.casefold())
     if polar:
@@ -109,16 +111,17 @@ def options_for(case: SourceCase, vocabulary: Vocabulary, seed: int) -> tuple[st
 
 
 def resolve_answer(answer: str, options: Sequence[str], row: str) -> str:
-    """Return the one option that an answer means: its text in any case, or its letter.
+    """Return the one option that an answer means: its text, near enough, or its letter.
 
     Raises `BadDataError` that names `row`, and nothing of its text, when no or several do.
     """
-    wanted = _loose(answer)
-    same = [option for option in options if _loose(option) == wanted]
-    if len(same) == 1:
-        return same[0]
-    if len(same) > 1:
-        raise BadDataError(f"{row}: the answer matches {len(same)} options; make them differ")
+    for form in (_loose, plain_form):
+        wanted = form(answer)
+        same = [option for option in options if wanted and form(option) == wanted]
+        if len(same) == 1:
+            return same[0]
+        if same:
+            raise BadDataError(f"{row}: the answer matches {len(same)} options; make them differ")
     letter = _LETTER.fullmatch(answer.strip())
     position = LETTERS.index(letter[1].upper()) if letter else len(options)
     if position < len(options):

@@ -10,7 +10,7 @@ from mmedagent.cases.adding.pictures import Pictures, Stored
 from mmedagent.cases.adding.pools import pool_of
 from mmedagent.cases.case import Case
 from mmedagent.cases.modalities import canonical, specialty_of
-from mmedagent.cases.multiple_choice import Vocabulary, options_for
+from mmedagent.cases.multiple_choice import Vocabulary, options_for, resolve_answer
 from mmedagent.cases.privacy.refusal import RefusedForPrivacy
 from mmedagent.cases.privacy.report import Place, PrivacyReport
 from mmedagent.cases.privacy.text import TextScrubber
@@ -92,10 +92,11 @@ class Converter:
 
     def _options(self, question: SourceCase, outcome: Outcome) -> tuple[tuple[str, ...], str]:
         """Return options and answer without personal data; equal texts stay equal."""
-        answer = self._clean(question.answer, "answer", outcome)
+        raw = options_for(question, self._vocabulary, self._recipe.seed)
+        answer = resolve_answer(question.answer, raw, question.row) if raw else question.answer
+        answer = self._clean(answer, "answer", outcome)
         if question.answer_type == "open":
             return (), answer
-        raw = question.options or options_for(question, self._vocabulary, self._recipe.seed)
         cleaned = dict.fromkeys(self._clean(option, "option", outcome) for option in raw)
         return (tuple(cleaned) if len(cleaned) > 1 else ()), answer
 
