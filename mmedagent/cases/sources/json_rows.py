@@ -8,7 +8,7 @@ from typing import Any
 from mmedagent.cases.sources.release import Release
 from mmedagent.errors import BadDataError
 
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 _LARGEST_ROW = 1 << 24
 """Characters of one row: far above what any question has."""
 
