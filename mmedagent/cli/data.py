@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from mmedagent.cli import data_sets
+from mmedagent.cli import data_init, data_sets
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -114,3 +114,4 @@ def validate(
 
 
 data_sets.register(app)
+app.command()(data_init.init)
