@@ -21,6 +21,7 @@ _NAMES = {
     "answer": ("answer", "a", "gt", "groundtruth", "gold", "antwort", "respuesta"),
     "subject": ("patient", "patientid", "subject", "subjectid", "pid", "mrn", "case", "caseid"),
     "split": ("split", "fold", "set", "partition", "subset"),
+    "language": ("language", "lang"),
     "modality": ("modality", "imagingmodality"),
     "question_type": ("questiontype", "type", "kind", "category", "contenttype"),
     "answer_type": ("answertype",),
@@ -31,7 +32,7 @@ _OPTION = re.compile(r"(?:option|choice|opt|o)?_?(?:[a-f]|[0-9])", re.I)
 def proposed(field: str, columns: Sequence[Column]) -> str | None:
     """Return the column whose name says that it is `field`, for a person to confirm."""
     plain = {re.sub(r"[\W_]", "", column.name).casefold(): column.name for column in columns}
-    return next((plain[name] for name in _NAMES[field] if name in plain), None)
+    return next((plain[name] for name in _NAMES.get(field, ()) if name in plain), None)
 
 
 def proposed_images(columns: Sequence[Column]) -> list[Column]:

@@ -176,6 +176,9 @@ class Interview:
     def _modality(self) -> Question | None:
         return self._term("modality", f"Which modality: {_TERM}, or `header` (DICOM's own)?")
 
+    def _language(self) -> Question | None:
+        return self._term("language", f"Which language: {_TERM}, as in `en`?")
+
     def _subject(self) -> Question:
         return self._column("subject", "Which column says whose image it is (the patient)?")
 
@@ -293,6 +296,7 @@ _ORDER: tuple[tuple[str, Callable[[Interview], Question | None]], ...] = (
     ("answer_type", Interview._answer_type),
     ("question_type", Interview._question_type),
     ("modality", Interview._modality),
+    ("language", Interview._language),
     ("subject", Interview._subject),
     ("split", Interview._split),
     ("", Interview._words),  # As many questions as the split's column has words.

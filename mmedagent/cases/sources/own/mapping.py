@@ -204,6 +204,8 @@ class Mapping(_Part):
     subject: Name
     """The column that says whose image it is: it becomes a pseudonym."""
     split: SplitTerm
+    language: Term
+    """Of the questions, as in `en`."""
     options: Cells | None = None
     id: Name | None = None
     """A column that is different in every row; it becomes a pseudonym, too."""
@@ -223,7 +225,7 @@ class Mapping(_Part):
         """Return every column that is read, each once."""
         view = self.view
         terms: list[Any] = [self.answer, self.answer_type, self.question_type, self.modality]
-        terms += [self.split, view.frame, view.axis]
+        terms += [self.language, self.split, view.frame, view.axis]
         terms += [view.window.centre, view.window.width] if view.window else []
         names = [*self.images.columns, self.question, self.subject, self.id]
         names += [term.column for term in terms if term is not None]

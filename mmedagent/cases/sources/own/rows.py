@@ -60,6 +60,7 @@ class RowReader:
         kind = self._try(self._term, mapping.answer_type, "answer_type")
         asked = self._try(self._term, mapping.question_type, "question_type")
         modality = self._try(self._modality, files)
+        language = self._try(self._term, mapping.language, "language")
         who = self._try(self._text, mapping.subject, needed=True, most=_SHORT)
         key = self._try(self._text, mapping.id, needed=True, most=_SHORT) if mapping.id else ""
         view = self._try(self._view)
@@ -96,7 +97,8 @@ class RowReader:
             subject=subject,
             split=split,
             options=options,
-            attributes={name: value for name, value in attributes.items() if value},
+            attributes={"language": language}
+            | {name: value for name, value in attributes.items() if value},
         )
 
     def _try(self, read: Any, *arguments: Any, **named: Any) -> Any:
