@@ -1,72 +1,209 @@
 """The gate before training: checks a data version, keeps the evidence, and stops what is bad."""
 
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mmedagent import atomic
+from mmedagent.cases.adding.progress import Tell, silent
 from mmedagent.cases.checkpoint import run_checkpoint
-from mmedagent.cases.expectations import suite, table
-from mmedagent.cases.inspection import inspect
-from mmedagent.cases.leaks import leaks
-from mmedagent.cases.store import read_manifest, read_rows
+from mmedagent.cases.facts import Facts, open_facts
+from mmedagent.cases.findings import balance, pictures, questions
+from mmedagent.cases.findings.finding import Finding, counts, keep_findings, kept_findings
+from mmedagent.cases.findings.kinds import KINDS, policy_of
+from mmedagent.cases.findings.page import findings_page
+from mmedagent.cases.findings.reviews import reviews_of
+from mmedagent.cases.findings.thumbnails import read_images
+from mmedagent.cases.gathering import gather
+from mmedagent.cases.source_rules import RULES
+from mmedagent.cases.store import read_manifest
 from mmedagent.errors import BadDataError
-from mmedagent.recipes.data import ValidationRecipe
+from mmedagent.interrupt import StopRequest, stop_requests
+from mmedagent.recipes.data import FindingKind, Policy, ValidationRecipe
 
+BEFORE = "before.json"
+"""The extra file of a version with the distributions of the version before."""
+LISTED = 1_000
+"""Findings of a kind that are listed one by one; the counts are of all."""
 _NAMED = 5
 """So many rows of a failed expectation are named in the message; the page has more."""
 
 
-def validate(cases: Path, recipe: ValidationRecipe, out: Path) -> dict[str, Any]:
+def validate(
+    cases: Path,
+    recipe: ValidationRecipe,
+    out: Path,
+    *,
+    work: Path | None = None,
+    before: Path | None = None,
+    reviews: Path | None = None,
+    tell: Tell = silent,
+    workers: int | None = None,
+) -> dict[str, Any]:
     """Check the data version in the folder `cases` and write the evidence to the folder `out`.
 
-    `out` gets `index.html` (Great Expectations' Data Docs of this validation, one self-contained
-    page) and `validation.json` (`success`, `cases`, `expectations`, `data_digest`, `results`); the
-    content of `validation.json` is returned. Both are written when expectations fail, too: then
-    `BadDataError` names each failed expectation with its column and its first rows. It is also
-    raised, without evidence, when `cases` is no whole data version.
+    Memory does not grow with the number of cases: facts about them are gathered in a SQLite file,
+    and all checks are queries. `out` gets `index.html` (Great Expectations' Data Docs of all
+    suites, one self-contained page), `findings.html` and `findings.json` (what the whole set
+    shows), `distributions.json` (for the next version's drift) and `validation.json`, whose content
+    is returned. All are written when checks fail, too: then `BadDataError` names each failed
+    expectation with its column and its first rows.
+
+    Args:
+        cases: a data version.
+        recipe: what a data set must be like.
+        out: replaced as a whole.
+        work: keeps the facts of a run that was stopped; beside `out` when None.
+        before: the version before, its folder or its `distributions.json`; by default the file
+            `before.json` of this version, where it has one. Without either drift is not judged.
+        reviews: the file with what people have reviewed; by default the version's own.
+        tell: hears how far it is.
+        workers: processes that decode images.
+
+    Raises:
+        BadDataError: a check fails, or `cases` is no whole data version (then without evidence).
+        InterruptedWithCheckpoint: stopped by a signal; the same call goes on.
     """
     manifest = read_manifest(cases)
-    rows = read_rows(cases)
-    records = inspect(rows, recipe)
-    images = {
-        record["image_digest"]: row["image"]["bytes"]
-        for record, row in zip(records, rows, strict=True)
-        if record["image_problem"] is None
-    }
-    leaked = leaks(records, images, recipe.near_duplicate_bits)
-    results, page = run_checkpoint(table(records, leaked), suite(recipe))
-    summary = {
-        "schema": 1,
-        "success": all(result["success"] for result in results),
-        "cases": len(rows),
-        "images": len(images),
-        "expectations": len(results),
-        "data_digest": manifest["digest"],
-        "results": results,
-    }
-    with atomic.new_folder(out) as aside:
-        atomic.write_text(aside / "index.html", page)
-        atomic.write_json(aside / "validation.json", summary)
+    reviewed = reviews_of(cases, str(manifest["name"]), reviews)
+    earlier = before or (cases / BEFORE if (cases / BEFORE).is_file() else None)
+    place = work or out.with_name(f".{out.name}.work")
+    key = {"data": manifest["digest"], "recipe": _deciding_facts(recipe)}
+    with open_facts(place, key) as facts:
+        with stop_requests() as stop:
+            total = gather(facts, cases, manifest, recipe, tell, stop, workers)
+            sources = _sources(facts)
+            now = balance.distributions_of(cases)
+            drift = None if earlier is None else balance.read_before(earlier)
+            policies = _policies(recipe, sources)
+            checks = _checks(facts, recipe, policies, drift, now)
+            keep_findings(facts, _run(checks, tell, stop, place), policies, reviewed)
+            tell("expectations", 0, None)
+            results, page = run_checkpoint(facts.path, recipe, sources)
+        listed = list(kept_findings(facts, LISTED))
+        stale = [r.model_dump(mode="json") for r in reviewed.stale() if r.kind != "label_noise"]
+        summary = {
+            "schema": 2,
+            "success": all(one["success"] for one in results if one["severity"] == "stop")
+            and not any(kind["stop"] for kind in counts(facts).values()),
+            "cases": total,
+            "images": facts.one("SELECT COUNT(*) FROM pictures"),
+            "sources": sources,
+            "expectations": len(results),
+            "data_set": manifest["name"],
+            "data_digest": manifest["digest"],
+            "findings": counts(facts),
+            "drift_judged": earlier is not None,
+            "stale_reviews": stale,
+            "results": results,
+        }
+        read = partial(read_images, cases, manifest, facts)
+        with atomic.new_folder(out) as aside:
+            atomic.write_text(aside / "index.html", page)
+            atomic.write_text(aside / "findings.html", findings_page(summary, listed, read))
+            content = {"schema": 1, "data_set": manifest["name"], "data_digest": manifest["digest"]}
+            atomic.write_json(aside / "findings.json", content | {"findings": listed})
+            atomic.write_json(aside / "distributions.json", content | {"distributions": now})
+            atomic.write_json(aside / "validation.json", summary)
+    shutil.rmtree(place, ignore_errors=True)
     if not summary["success"]:
-        raise BadDataError(_message(cases, out, results))
+        raise BadDataError(_message(cases, out, summary, listed))
     return summary
 
 
-def _message(cases: Path, out: Path, results: list[dict[str, Any]]) -> str:
-    failed = [result for result in results if not result["success"]]
+def _deciding_facts(recipe: ValidationRecipe) -> dict[str, Any]:
+    """Return the part of the recipe that decides the facts of a row."""
+    return recipe.model_dump(include={"max_pixels", "max_bytes"})
+
+
+def _sources(facts: Facts) -> list[str]:
+    there = {suite for (suite,) in facts.rows("SELECT DISTINCT suite FROM cases")}
+    return [name for name in RULES if name in there]
+
+
+def _policies(recipe: ValidationRecipe, sources: list[str]) -> dict[FindingKind, Policy]:
+    """Return what each kind does: imbalance of a benchmark is told and does not stop."""
+    policies = {kind: policy_of(kind, recipe) for kind in KINDS}
+    if not any(RULES[name].balanced for name in sources):
+        for kind in ("specialty_imbalance", "answer_share"):
+            if kind not in recipe.policy:
+                policies[kind] = "warn"
+    return policies
+
+
+Check = Callable[[], Iterator[Finding]]
+
+
+def _checks(
+    facts: Facts,
+    recipe: ValidationRecipe,
+    policies: Mapping[FindingKind, Policy],
+    before: Mapping[str, Mapping[str, int]] | None,
+    now: Mapping[str, Mapping[str, int]],
+) -> dict[FindingKind, Check]:
+    """Return the checks to run, in order: `hidden_case` needs what the picture checks found."""
+    checks: dict[FindingKind, Check] = {
+        "constant_image": lambda: pictures.flat_images(facts, recipe, constant=True),
+        "blank_image": lambda: pictures.flat_images(facts, recipe, constant=False),
+        "same_image": lambda: pictures.same_images(facts),
+        "same_pixels": lambda: pictures.same_pixels(facts),
+        "near_duplicate": lambda: pictures.near_duplicates(facts, recipe),
+        "hidden_case": lambda: questions.hidden_cases(facts),
+        "subject_in_pools": lambda: questions.subjects_in_pools(facts),
+        "contradiction": lambda: questions.contradictions(facts),
+        "answer_in_question": lambda: questions.answers_in_questions(facts),
+        "specialty_imbalance": lambda: balance.rare_specialties(facts, recipe),
+        "answer_share": lambda: balance.frequent_answers(facts, recipe),
+        "option_order": lambda: balance.option_order(facts, recipe),
+    }
+    if before is not None:
+        checks["drift"] = lambda: balance.drift(before, now, recipe)
+    pictures.forget_alike(facts)
+    return {kind: check for kind, check in checks.items() if policies[kind] != "off"}
+
+
+def _run(
+    checks: Mapping[FindingKind, Check], tell: Tell, stop: StopRequest, place: Path
+) -> Iterator[Finding]:
+    for number, check in enumerate(checks.values()):
+        tell("checking the whole set", number, len(checks))
+        yield from check()
+        if stop.asked:
+            raise stop.stopped(str(place))
+    tell("checking the whole set", len(checks), len(checks))
+
+
+def _message(
+    cases: Path, out: Path, summary: Mapping[str, Any], findings: list[dict[str, Any]]
+) -> str:
+    results = summary["results"]
+    failed = [r for r in results if not r["success"] and r["severity"] == "stop"]
     lines = [f"{cases} must not be trained on: {len(failed)} of {len(results)} expectations fail"]
     for result in failed:
         lines.append(f"  column {result['column']}: {result['expectation']} {_arguments(result)}")
         if result["error"]:
             lines.append(f"    {result['error']}")
-        if result["observed"]:
-            lines.append(f"    found only {', '.join(result['observed'])}")
+        if result["missing"]:
+            lines.append(f"    lacks {', '.join(result['missing'])}")
         lines += [f"    case {case}: {value}" for case, value in result["rows"][:_NAMED]]
         if result["unexpected"] > _NAMED:
             lines.append(f"    and {result['unexpected'] - _NAMED} more")
+    stopping = [one for one in findings if one["policy"] == "stop" and one["review"] is None]
+    for one in stopping[:_NAMED]:
+        lines.append(f"  finding {one['id']}, {one['kind']}: {one['says']}")
+    if len(stopping) > _NAMED:
+        total = sum(kind["stop"] for kind in summary["findings"].values())
+        lines.append(f"  and {total - _NAMED} more findings")
+    if stopping:
+        lines.append(
+            f"  look at {out / 'findings.html'}; what is meant to be so is marked by"
+            f" `mmedagent data review {summary['data_set']} FINDING --reason WHY`"
+        )
     lines.append(f"  all rows: {out / 'index.html'}")
     return "\n".join(lines)
 
 
-def _arguments(result: dict[str, Any]) -> str:
+def _arguments(result: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in result["arguments"].items())

@@ -1,6 +1,6 @@
 """The data section of a recipe: how the starter set is cut, and what a valid data set is."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -33,6 +33,29 @@ class DataRecipe(BaseModel):
     """Specialty -> pool -> at most so many images, taken evenly over the pool's sources."""
     questions_per_image: PoolCounts = Field(default_factory=_questions)
     """Pool -> at most so many questions about one image."""
+
+
+FindingKind = Literal[
+    "same_image",
+    "same_pixels",
+    "near_duplicate",
+    "crowded_hashes",
+    "hidden_case",
+    "subject_in_pools",
+    "contradiction",
+    "answer_in_question",
+    "constant_image",
+    "blank_image",
+    "specialty_imbalance",
+    "answer_share",
+    "option_order",
+    "drift",
+    "label_noise",
+]
+"""What a check of the whole data set can find; `docs/validation.md` describes each."""
+
+Policy = Literal["stop", "warn", "off"]
+"""Whether a finding that nobody has reviewed ends the run, is only shown, or is not looked for."""
 
 
 class ValidationRecipe(BaseModel):
@@ -68,3 +91,18 @@ class ValidationRecipe(BaseModel):
     An image encoded anew or scaled differs from itself in 0 to 6 bits, most neighbouring slices of
     one series in 2 to 26; pictures of different subjects differ in 36 and more in the starter set.
     """
+    max_crowd: Annotated[int, Field(ge=2)] = 4_000
+    """Images that share a band of the perceptual hash are compared pair by pair up to this number;
+    a larger crowd is left out and reported as `crowded_hashes`."""
+    blank_spread: Annotated[float, Field(ge=0)] = 2.0
+    """Images whose grey levels (0 to 255) have a smaller standard deviation are blank."""
+    max_question_chars: Annotated[int, Field(ge=1)] = 4_000
+    """Most characters of a question."""
+    max_drift: Annotated[float, Field(gt=0, le=1)] = 0.15
+    """Largest total variation distance between a distribution and that of the version before."""
+    max_order_bias: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """How much more often than chance (as a share) one letter may be right."""
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.001
+    """Drift and order bias are found only where chance is this unlikely, too."""
+    policy: dict[FindingKind, Policy] = Field(default_factory=dict)
+    """What findings of a kind do, where it is not the kind's own default."""

@@ -33,15 +33,15 @@ def _change(rows: list[dict[str, Any]]) -> None:
     _named(rows, "train-0")["options"] = []
     _named(rows, "train-1")["answer"] = "ultrasound"
     _named(rows, "train-2")["specialty"] = "Astrologer"
-    _named(rows, "panel-0")["image"] = {"bytes": noise(1)[:-30], "path": ""}
-    _named(rows, "panel-1")["image"] = {"bytes": b"no image at all", "path": ""}
-    _named(rows, "panel-2")["image"] = {"bytes": bomb(3000, 3000), "path": ""}
-    _named(rows, "panel-3")["image"] = {"bytes": noise(77, 16), "path": ""}
+    _named(rows, "panel-0")["images"] = [{"bytes": noise(1)[:-30], "path": ""}]
+    _named(rows, "panel-1")["images"] = [{"bytes": b"no image at all", "path": ""}]
+    _named(rows, "panel-2")["images"] = [{"bytes": bomb(3000, 3000), "path": ""}]
+    _named(rows, "panel-3")["images"] = [{"bytes": noise(77, 16), "path": ""}]
     _named(rows, "test-1")["case_id"] = "test-0"
-    _named(rows, "test-2")["image"] = {"bytes": noise(5, 84), "path": ""}
-    _named(rows, "validation-2")["image"] = {"bytes": noise(5, 84), "path": ""}
-    _named(rows, "test-3")["image"] = {"bytes": noise(6, 84, "JPEG"), "path": ""}
-    _named(rows, "validation-3")["image"] = {"bytes": noise(6, 84), "path": ""}
+    _named(rows, "test-2")["images"] = [{"bytes": noise(5, 84), "path": ""}]
+    _named(rows, "validation-2")["images"] = [{"bytes": noise(5, 84), "path": ""}]
+    _named(rows, "test-3")["images"] = [{"bytes": noise(6, 84, "JPEG"), "path": ""}]
+    _named(rows, "validation-3")["images"] = [{"bytes": noise(6, 84), "path": ""}]
     _named(rows, "warm_start-1")["question"] = " "
     _named(rows, "warm_start-2")["modality"] = "horoscope"
 
