@@ -23,7 +23,8 @@ class StepPlan(BaseModel):
     recipe: dict[str, Any]
     """The sections of the recipe that the step reads, by name."""
     versions: dict[str, str]
-    """What it fetches by itself: `data`, `base`, `panel` (DVC folder md5), `champion` (version)."""
+    """What it fetches by itself: `data`, `before`, `base`, `panel` (DVC folder md5),
+    `champion` (version)."""
     inputs: str
     """The digest of its inputs: over the plans of the tasks before it, and `versions`."""
     code: str

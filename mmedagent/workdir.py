@@ -91,14 +91,18 @@ class Step:
         return open_store()
 
     def fetched(self, name: str) -> Path:
-        """Return the folder version `name` (`base`, `panel`), fetched once into the model cache."""
+        """Return the folder version `name` (`base`, `panel`), fetched once for all steps."""
         from mmedagent.storage.versions import fetch_folder
 
         version = self.plan.versions[name]
-        cache = work_folder() / "models"
+        cache = work_folder() / "fetched"
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(cache / f".{version}.lock"):
             return fetch_folder(self.store(), version, cache / version)
+
+    def fetched_if_any(self, name: str) -> Path | None:
+        """Return `fetched(name)`, or None where the plan says that there is no such version."""
+        return None if self.plan.versions[name] == "none" else self.fetched(name)
 
 
 def run_step(plan: str, outputs: Mapping[str, Artifact], call: Callable[[Step], Any]) -> None:

@@ -5,19 +5,20 @@ from pathlib import Path
 from rich.console import Console
 
 from mmedagent.recipes.schema import Recipe
-from pipelines.prepare import OUTPUTS
 
 _ANSWER_SECONDS = 120.0
 
 
-def serve_and_ask(root: Path, home: Path, recipe: Recipe, console: Console) -> None:
+def serve_and_ask(root: Path, home: Path, recipe: Recipe, data: str, console: Console) -> None:
     """Start the model server or reuse the one that runs, and show a consultation with it.
 
-    The question is the first of the pool that is measured: no doctor was trained on it.
+    The question is the first of the pool that is measured, of the run's data revision `data`: no
+    doctor was trained on it.
 
     Raises:
         ServingError: the server does not come up, or does not answer.
     """
+    from mmedagent.cases.sets.revisions import open_version
     from mmedagent.cases.store import read_multiple_choice
     from mmedagent.cli.consult import show
     from mmedagent.serving.client import ask
@@ -25,7 +26,7 @@ def serve_and_ask(root: Path, home: Path, recipe: Recipe, console: Console) -> N
 
     server = ensure_server(home, recipe.serving)
     console.print(f"served  {server.url}", highlight=False)
-    case = read_multiple_choice(root / OUTPUTS["data"], [recipe.evaluation.pool])[0]
+    case = read_multiple_choice(open_version(root, data), [recipe.evaluation.pool])[0]
     options = "  ".join(
         f"{letter}. {text}" for letter, text in zip(case.view().letters, case.options, strict=True)
     )

@@ -16,6 +16,13 @@ Overrides = Annotated[
         "--set", help="Override a field: `--set training.triage.steps=20`. May be repeated."
     ),
 ]
+Data = Annotated[
+    str,
+    typer.Option(
+        help="The data version: a set's NAME, or NAME@REVISION (a Git revision, md5 or manifest"
+        " digest). The working tree has to have that version."
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -27,6 +34,7 @@ def register(app: typer.Typer) -> None:
 def run(
     recipe: RecipeName = "laptop",
     overrides: Overrides = [],  # noqa: B006
+    data: Data = "starter",
     serve: Annotated[
         bool, typer.Option(help="Afterwards let the served version answer one question.")
     ] = True,
@@ -45,11 +53,13 @@ def run(
         mmedagent run --recipe laptop
 
         mmedagent run --set training.triage.steps=20 --set evaluation.samples=0 --no-serve
+
+        mmedagent run --data vqa-rad@v1.0
     """
     from pipelines.run import Options
     from pipelines.run import run as run_pipeline
 
-    options = Options(serve=serve, parallel=parallel)
+    options = Options(data=data, serve=serve, parallel=parallel)
     raise typer.Exit(run_pipeline(recipe, overrides, options, Console()))
 
 
@@ -57,6 +67,7 @@ def compile_(
     output: Annotated[Path, typer.Option("--output", "-o", help="The YAML file to write.")],
     recipe: RecipeName = "laptop",
     overrides: Overrides = [],  # noqa: B006
+    data: Data = "starter",
     champion: Annotated[
         str, typer.Option(help="The version that challengers are judged against.")
     ] = "none",
@@ -83,7 +94,7 @@ def compile_(
         typer.echo(
             f"note: the plan's data, base and panel are not yet this recipe's: {error}", err=True
         )
-    plan = make_plan(root, resolved, read_versions(root), lambda _inputs: champion)
+    plan = make_plan(root, resolved, read_versions(root, data), lambda _inputs: champion)
     compile_pipeline(plan, output)
     typer.echo(f"{output}  plan {plan.digest[:8]}")
 
@@ -92,6 +103,7 @@ def submit(
     host: Annotated[str, typer.Option(help="The pipeline server's address.")],
     recipe: RecipeName = "laptop",
     overrides: Overrides = [],  # noqa: B006
+    data: Data = "starter",
     experiment: Annotated[str, typer.Option(help="The experiment to file it under.")] = "mmedagent",
 ) -> None:
     """Start a run on a Kubeflow cluster: plan here, resolve the champion, compile, create the run.
@@ -103,15 +115,19 @@ def submit(
     """
     from mmedagent.home import home_folder
     from mmedagent.recipes.resolve import resolve
-    from mmedagent.registry.records import judged_against
+    from mmedagent.registry.records import data_of, judged_against
     from pipelines.plan import make_plan
-    from pipelines.prepare import check_checkout, read_versions
+    from pipelines.prepare import check_checkout, checked_versions
     from pipelines.submit import submit as submit_run
 
     root, home = Path.cwd(), home_folder()
     resolved = resolve(recipe, overrides)
     check_checkout(root, resolved)
     plan = make_plan(
-        root, resolved, read_versions(root), lambda inputs: judged_against(home, inputs)
+        root,
+        resolved,
+        checked_versions(root, data),
+        lambda inputs: judged_against(home, inputs),
+        lambda version: data_of(home, version),
     )
     typer.echo(submit_run(plan, host, experiment, plan.digest[:8]))

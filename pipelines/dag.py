@@ -23,7 +23,8 @@ class Task:
     sections: tuple[str, ...] = ()
     """The sections of the recipe that it reads, as paths."""
     versions: tuple[str, ...] = ()
-    """What it fetches by itself: `data`, `base`, `panel`, `champion`, `challenger`."""
+    """What it fetches by itself: `data`, `base`, `panel`, `champion`, `challenger`, and `before`,
+    the data version that the champion was made of."""
 
     @property
     def upstream(self) -> tuple[str, ...]:
@@ -51,7 +52,13 @@ _DECIDING_SECTIONS = (
 
 TASKS: tuple[Task, ...] = (
     Task("ingest", "ingest", versions=("data",)),
-    Task("validate", "validate", inputs=("ingest",), sections=("validation",)),
+    Task(
+        "validate",
+        "validate",
+        inputs=("ingest",),
+        sections=("validation",),
+        versions=("before",),
+    ),
     Task(
         "label",
         "label",

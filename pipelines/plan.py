@@ -27,6 +27,13 @@ class Versions:
     data: str
     base: str
     panel: str
+    name: str = "starter"
+    """The data set that `data` is a version of; like the next two, for people: it decides nothing
+    beside `data`."""
+    revision: str | None = None
+    """The Git revision or digest that the user asked for."""
+    manifest: str | None = None
+    """The digest of the data version's own manifest."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,7 @@ def make_plan(
     recipe: Recipe,
     versions: Versions,
     judged_against: Callable[[str], str] = lambda _challenger: NO_CHAMPION,
+    data_of: Callable[[str], str] = lambda _version: NO_CHAMPION,
 ) -> Plan:
     """Plan a run.
 
@@ -69,6 +77,8 @@ def make_plan(
         versions: data, base and panel.
         judged_against: from the digest that decides the challenger to the version it is (or was)
             judged against: a rerun of what made the champion keeps its verdict.
+        data_of: from that version to the data version that made it, which validation compares the
+            new data with; `none` when it is unknown.
 
     Raises:
         UsageError: a source or the lock file is missing, or the recipe asks for a baseline that no
@@ -79,13 +89,23 @@ def make_plan(
     values = recipe.model_dump(mode="json")
     known = {"data": versions.data, "base": versions.base, "panel": versions.panel}
     plans: dict[str, StepPlan] = {}
-    for task in TASKS:
+    # Whoever wants the version before is planned last: nobody reads its output, and the champion
+    # is known only once the training is planned.
+    for task in sorted(TASKS, key=lambda task: "before" in task.versions):
         if "champion" in task.versions and "champion" not in known:
             trained = [plans[name].digest for name in TRAINED]
             known["challenger"] = digest_value([*trained, versions.panel])
             known["champion"] = judged_against(known["challenger"])
+            known["before"] = _before(known["champion"], versions.data, data_of)
         plans[task.name] = _plan_task(task, values, known, plans, codes[task.component])
-    return Plan(recipe, versions, known["champion"], known["challenger"], plans)
+    ordered = {task.name: plans[task.name] for task in TASKS}
+    return Plan(recipe, versions, known["champion"], known["challenger"], ordered)
+
+
+def _before(champion: str, data: str, data_of: Callable[[str], str]) -> str:
+    """Return the data version to compare with: another one than the run's own, or `none`."""
+    before = NO_CHAMPION if champion == NO_CHAMPION else data_of(champion)
+    return NO_CHAMPION if before == data else before
 
 
 def _require_trained(recipe: Recipe) -> None:

@@ -2,25 +2,30 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from mmedagent.atomic import write_json
+from mmedagent.cases.sets.lock import read_lock
+from mmedagent.cases.sets.revisions import manifest_of
+from mmedagent.cases.sets.working import checked_data, is_pinned, pinned_data
 from mmedagent.digests import digest_value
 from mmedagent.errors import BadDataError, UsageError
-from mmedagent.recipes.params import DVC_SECTIONS, PARAMS
+from mmedagent.recipes.params import DATA_SETS, DVC_SECTIONS, PARAMS, data_sets
 from mmedagent.recipes.schema import Recipe
+from mmedagent.storage.dvc_command import dvc_aloud
 from pipelines.plan import Versions
 
-OUTPUTS = {"data": "data/starter", "base": "models/base", "panel": "models/panel"}
-"""Version name -> the folder that a DVC stage makes."""
-STAGES = ("starter", "base", "panel")
+STARTER = "starter"
+OUTPUTS = {"base": "models/base", "panel": "models/panel"}
+"""Version name -> the folder that a DVC stage makes; the data is `data/NAME`."""
+STAGES = (STARTER, "base", "panel")
+"""What is built before every run: the tiny base's words and the panel's training come from the
+starter set, whatever data a run is on."""
 LOCK = "dvc.lock"
 
 
@@ -34,6 +39,10 @@ def check_checkout(root: Path, recipe: Recipe) -> None:
     if not (root / "dvc.yaml").is_file():
         raise UsageError(f"no dvc.yaml in {root}: run this in a checkout of the project")
     params = yaml.safe_load((root / PARAMS).read_text(encoding="utf-8"))
+    if params.get(DATA_SETS, {}) != data_sets(root).get(DATA_SETS, {}):
+        raise UsageError(
+            f"{PARAMS} is not what the declarations in data/sets say: `make params` writes it"
+        )
     values = recipe.model_dump(mode="json")
     for section in DVC_SECTIONS:
         for path, asked, built in _differences(section, values[section], params.get(section)):
@@ -44,58 +53,85 @@ def check_checkout(root: Path, recipe: Recipe) -> None:
             )
 
 
-def read_versions(root: Path) -> Versions:
+def read_versions(root: Path, data: str = STARTER) -> Versions:
     """Return the versions of data, base and panel that `dvc.lock` pins.
 
     Raises:
         BadDataError: a stage has not been built yet.
+        UsageError: `data` is no set or revision, or `dvc.lock` pins another version of it.
     """
-    try:
-        lock = yaml.safe_load((root / LOCK).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadDataError(f"no {LOCK} in {root}: `dvc repro` builds the stages") from None
-    outs = {
-        out["path"]: out.get("md5", "")
-        for stage in lock.get("stages", {}).values()
-        for out in stage.get("outs", [])
-    }
-    missing = [path for path in OUTPUTS.values() if not outs.get(path)]
+    if not (root / LOCK).is_file():
+        raise BadDataError(f"no {LOCK} in {root}: `dvc repro` builds the stages")
+    lock = read_lock(root)
+    missing = [path for path in OUTPUTS.values() if path not in lock]
+    if data == STARTER and f"data/{STARTER}" not in lock:
+        missing.insert(0, f"data/{STARTER}")
     if missing:
         raise BadDataError(f"{LOCK} has no version of {', '.join(missing)}: `dvc repro` makes them")
-    return Versions(**{name: outs[path].removesuffix(".dir") for name, path in OUTPUTS.items()})
+    planned = pinned_data(root, data)
+    return Versions(
+        data=planned.md5,
+        **{name: lock[path].md5 for name, path in OUTPUTS.items()},
+        name=planned.name,
+        revision=planned.revision,
+    )
 
 
-def build_stages(root: Path, home: Path, say: Callable[[str], None]) -> None:
+def checked_versions(root: Path, data: str) -> Versions:
+    """Return `read_versions` of a run that starts now: the working tree has no other data.
+
+    Raises:
+        BadDataError: also where the files in `data/NAME` are not the pinned version's.
+        StorageError: the version's manifest is neither here nor in the object store.
+    """
+    versions = read_versions(root, data)
+    checked_data(root, data)
+    manifest = manifest_of(root, versions.name, versions.data)
+    return replace(versions, manifest=str(manifest["digest"]))
+
+
+def check_working_tree(root: Path, data: str) -> str:
+    """See that the working tree's data is the revision `data` before anything is built; its name.
+
+    A starter set that was never built is no other version: it is built first.
+
+    Raises:
+        BadDataError: the files in `data/NAME` are not the pinned version's.
+        UsageError: there is no such data set or revision, or `dvc.lock` pins another version.
+    """
+    if data == STARTER and not is_pinned(root, STARTER):
+        return STARTER
+    return checked_data(root, data).name
+
+
+def build_stages(root: Path, home: Path, say: Callable[[str], None], data: str = STARTER) -> None:
     """Bring the DVC stages up to date and push their outputs, unless nothing has changed.
 
-    DVC takes seconds to find that out; a stamp over the stages' definitions and the sizes and times
+    The data set `data` is pushed as it is pinned; only the starter set is built. DVC takes seconds
+    to find that out; a stamp over the stages' definitions and the sizes and times
     of all files in their dependencies and outputs takes milliseconds.
 
     Raises:
         BadDataError: a stage failed; its own message was shown.
     """
     stamp = home / "runs" / "storage" / "dvc-stamp.json"
-    if stamp.exists() and json.loads(stamp.read_text()) == _stamp(root):
+    stages = tuple(dict.fromkeys((*STAGES, data)))
+    if stamp.exists() and json.loads(stamp.read_text()) == _stamp(root, stages):
         return
-    for words in (["repro", *STAGES], ["push", *STAGES]):
+    for words in (["repro", *STAGES], ["push", *stages]):
         say(f"dvc {' '.join(words)}")
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        # A stage says `python`: it means the one that runs this.
-        environment = {**os.environ, "DVC_NO_ANALYTICS": "1", "PATH": path}
-        done = subprocess.run([sys.executable, "-m", "dvc", *words], cwd=root, env=environment)
-        if done.returncode != 0:
-            raise BadDataError(
-                f"`dvc {' '.join(words)}` failed (exit {done.returncode}), see above"
-            )
-    write_json(stamp, _stamp(root))
+        code = dvc_aloud(root, words)
+        if code != 0:
+            raise BadDataError(f"`dvc {' '.join(words)}` failed (exit {code}), see above")
+    write_json(stamp, _stamp(root, stages))
 
 
-def _stamp(root: Path) -> dict[str, str]:
+def _stamp(root: Path, names: Sequence[str] = STAGES) -> dict[str, str]:
     """Return what decides whether DVC has anything to do."""
     definition = root / "dvc.yaml"
     stages = yaml.safe_load(definition.read_text(encoding="utf-8"))["stages"]
     places = [LOCK, "dvc.yaml", str(PARAMS), ".dvc/config", ".dvc/config.local"]
-    for name in STAGES:
+    for name in names:
         stage = stages.get(name, {})
         places += [str(_path_of(entry)) for key in ("deps", "outs") for entry in stage.get(key, [])]
     return {place: _fingerprint(root / place) for place in places}

@@ -20,7 +20,13 @@ from pipelines import taskrecords
 from pipelines.dag import EXIT_TASK, TASKS
 from pipelines.local import LocalRun
 from pipelines.plan import Plan, make_plan
-from pipelines.prepare import build_stages, check_checkout, read_versions
+from pipelines.prepare import (
+    STARTER,
+    build_stages,
+    check_checkout,
+    check_working_tree,
+    checked_versions,
+)
 from pipelines.runfolder import git_revision, new_run, point_latest, update_run
 from pipelines.screen import Screen
 
@@ -44,6 +50,8 @@ class TaskFailed(MMedAgentError):
 class Options:
     """What the command line asks for beside the recipe."""
 
+    data: str = STARTER
+    """The data revision: `NAME` or `NAME@REVISION`."""
     serve: bool = True
     """Afterwards, have the served version answer one question."""
     parallel: int = 2
@@ -67,7 +75,7 @@ def run(recipe_name: str, overrides: Sequence[str], options: Options, console: C
     os.environ.setdefault(WORK_VARIABLE, str(home / "work"))
     try:
         with FileLock(runs / ".lock", timeout=0):
-            prepare(root, home, console)
+            prepare(root, home, console, check_working_tree(root, options.data))
             code = _run_dag(root, home, recipe, options, console)
     except Timeout:
         raise MMedAgentError(
@@ -76,26 +84,32 @@ def run(recipe_name: str, overrides: Sequence[str], options: Options, console: C
     if options.serve:
         from pipelines.afterwards import serve_and_ask
 
-        serve_and_ask(root, home, recipe, console)
+        serve_and_ask(root, home, recipe, options.data, console)
     return code
 
 
-def prepare(root: Path, home: Path, console: Console) -> None:
-    """Have the object store up and the DVC stages built and pushed."""
+def prepare(root: Path, home: Path, console: Console, data: str = STARTER) -> None:
+    """Have the object store up, the DVC stages built, and them and the set `data` pushed."""
     from mmedagent.storage.dvc_remote import set_dvc_remote
     from mmedagent.storage.local import ensure_local_store
 
     config = ensure_local_store(home)
     os.environ.update(config.environment())
     set_dvc_remote(root, config)
-    build_stages(root, home, lambda line: console.print(f"  {line}", style="dim"))
+    build_stages(root, home, lambda line: console.print(f"  {line}", style="dim"), data)
 
 
 def _run_dag(root: Path, home: Path, recipe: Recipe, options: Options, console: Console) -> int:
-    from mmedagent.registry.records import judged_against
+    from mmedagent.registry.records import data_of, judged_against
     from pipelines.retraining import retraining
 
-    plan = make_plan(root, recipe, read_versions(root), lambda inputs: judged_against(home, inputs))
+    plan = make_plan(
+        root,
+        recipe,
+        checked_versions(root, options.data),
+        lambda inputs: judged_against(home, inputs),
+        lambda version: data_of(home, version),
+    )
     folder = new_run(home / "runs", plan, git_revision(root))
     point_latest(folder)
     console.print(f"run [bold]{folder.name}[/]  ({folder})", highlight=False, soft_wrap=True)

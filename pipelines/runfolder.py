@@ -70,6 +70,12 @@ def _facts(run_id: str, plan: Plan, revision: str | None) -> dict[str, Any]:
         "started": now(),
         "finished": None,
         "git_revision": revision,
+        "data": {
+            "name": plan.versions.name,
+            "revision": plan.versions.revision,
+            "md5": plan.versions.data,
+            "manifest": plan.versions.manifest,
+        },
         "digests": {
             "inputs": plan.digest,
             "challenger_inputs": plan.challenger,

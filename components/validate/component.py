@@ -12,7 +12,7 @@ def validate(
     """Check the cases against the expectation suite; a failed expectation fails the task.
 
     Args:
-        plan: The planned task as JSON: recipe section, digests of inputs and code.
+        plan: The planned task as JSON: recipe section, the data version before, digests.
         cases: The data folder.
         validation: The folder with the results and the Data Docs.
         docs: The Data Docs' first page.
@@ -25,4 +25,5 @@ def validate(
 
     run_step(plan, {".": validation, "index.html": docs}, lambda step: validate(
         Path(cases.path), step.recipe("validation", ValidationRecipe), step.out,
+        work=step.work, before=step.fetched_if_any("before"),
     ))  # fmt: skip

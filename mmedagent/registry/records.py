@@ -97,6 +97,22 @@ def judged_against(home: Path, planned_inputs: str) -> str:
     return champion.version if champion else NONE
 
 
+def data_of(home: Path, version: str) -> str:
+    """Return the data version (DVC's md5) that the version with this digest was made of.
+
+    A Start pair is named as `opponent` by the run that made it. `none` when no run of the registry
+    names the version.
+    """
+    query = (
+        "SELECT d.value FROM tags v JOIN tags d ON d.run_uuid = v.run_uuid"
+        " JOIN runs r ON r.run_uuid = v.run_uuid"
+        " WHERE v.key IN ('version', 'opponent') AND v.value = ? AND d.key = 'dataset.data'"
+        " AND r.lifecycle_stage = 'active' ORDER BY r.start_time LIMIT 1"
+    )
+    rows = _rows(home, query, (version,))
+    return rows[0][0] if rows else NONE
+
+
 def _aliased(home: Path, alias: str) -> VersionRecord | None:
     query = (
         "SELECT t.value FROM registered_model_aliases a JOIN model_version_tags t"

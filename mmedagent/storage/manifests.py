@@ -28,12 +28,28 @@ def find_dvc_folder(store: ObjectStore, manifest_digest: str) -> str:
     for md5, entries in _folders(store):
         looked_at += 1
         manifest = next((e["md5"] for e in entries if e.get("relpath") == _MANIFEST), None)
-        if manifest is not None and _digest_of(store, str(manifest)) == manifest_digest:
+        found = None if manifest is None else _manifest(store, str(manifest))
+        if found is not None and found.get("digest") == manifest_digest:
             return md5
     raise StorageError(
         f"no data version with the manifest digest {manifest_digest} is in {store.config.bucket}"
         f" ({looked_at} folders were looked at): `dvc push` puts it there"
     )
+
+
+def read_dvc_manifest(store: ObjectStore, dvc_dir_md5: str) -> dict[str, Any]:
+    """Return the `manifest.json` of a folder that `dvc push` put in the store, and nothing else.
+
+    Raises `StorageError` when the store has no such folder, or it is no data version.
+    """
+    root = f"{store.config.dvc_prefix}/files/md5"
+    key = f"{root}/{dvc_dir_md5[:2]}/{dvc_dir_md5[2:]}.dir"
+    entries = json.loads(store.get_bytes(key, md5=dvc_dir_md5))
+    md5 = next((str(e["md5"]) for e in entries if e.get("relpath") == _MANIFEST), None)
+    manifest = None if md5 is None else _manifest(store, md5)
+    if manifest is None:
+        raise StorageError(f"version {dvc_dir_md5} is no data version: it has no {_MANIFEST}")
+    return manifest
 
 
 def reach_store(home: Path) -> ObjectStore:
@@ -58,10 +74,10 @@ def _folders(store: ObjectStore) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         yield md5, [entry for entry in entries if isinstance(entry, dict)]
 
 
-def _digest_of(store: ObjectStore, md5: str) -> str | None:
+def _manifest(store: ObjectStore, md5: str) -> dict[str, Any] | None:
     root = f"{store.config.dvc_prefix}/files/md5"
     try:
         manifest = json.loads(store.get_bytes(f"{root}/{md5[:2]}/{md5[2:]}", md5=md5))
     except ValueError:
         return None  # some other project's file of that name
-    return str(manifest.get("digest")) if isinstance(manifest, dict) else None
+    return manifest if isinstance(manifest, dict) else None

@@ -10,11 +10,11 @@ from typing import Any
 
 from mmedagent import atomic
 from mmedagent.cases.ingest import ingest
-from mmedagent.cases.sets.lock import DATA, LOCK, file_md5, listing_md5, read_lock
+from mmedagent.cases.sets.lock import DATA, LOCK, file_md5, folder_md5, listing_md5, read_lock
 from mmedagent.cases.writer import MANIFEST
 from mmedagent.errors import BadDataError, UsageError
 from mmedagent.home import home_folder
-from mmedagent.storage.manifests import reach_store
+from mmedagent.storage.manifests import reach_store, read_dvc_manifest
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,62}$")
 _MD5 = re.compile(r"^[0-9a-f]{32}(\.dir)?$")
@@ -114,16 +114,17 @@ def bring(root: Path, wanted: Revision, out: Path) -> str:
 def manifest_of(root: Path, name: str, md5: str) -> dict[str, Any]:
     """Return the manifest of a pinned version without bringing its cases.
 
-    It is the working tree's when that has the version's manifest, else DVC's cache's or the object
-    store's. Raises `StorageError` when it is in none of them.
+    It comes from the working tree, DVC's cache or the object store. Raises `StorageError` when none
+    of them has the version.
     """
     entries = _listing(root, md5)
     wanted = next((e["md5"] for e in entries or [] if e["relpath"] == MANIFEST), None)
     for path in (root / DATA / name / MANIFEST, _object(root, str(wanted))):
         if wanted is not None and path.is_file() and file_md5(path) == wanted:
             return dict(json.loads(path.read_bytes()))
-    folder = fetched(root, Revision(name, None, md5))
-    return dict(json.loads((folder / MANIFEST).read_bytes()))
+    if (root / DATA / name).is_dir() and folder_md5(root / DATA / name) == md5:
+        return dict(json.loads((root / DATA / name / MANIFEST).read_bytes()))
+    return read_dvc_manifest(reach_store(home_folder()), md5)
 
 
 def in_cache(root: Path, md5: str) -> bool:
