@@ -96,15 +96,17 @@ def make_plan(
             trained = [plans[name].digest for name in TRAINED]
             known["challenger"] = digest_value([*trained, versions.panel])
             known["champion"] = judged_against(known["challenger"])
-            known["before"] = _before(known["champion"], versions.data, data_of)
+            known["before"] = _before(recipe, known["champion"], versions.data, data_of)
         plans[task.name] = _plan_task(task, values, known, plans, codes[task.component])
     ordered = {task.name: plans[task.name] for task in TASKS}
     return Plan(recipe, versions, known["champion"], known["challenger"], ordered)
 
 
-def _before(champion: str, data: str, data_of: Callable[[str], str]) -> str:
+def _before(recipe: Recipe, champion: str, data: str, data_of: Callable[[str], str]) -> str:
     """Return the data version to compare with: another one than the run's own, or `none`."""
-    before = NO_CHAMPION if champion == NO_CHAMPION else data_of(champion)
+    if champion == NO_CHAMPION or recipe.validation.policy.get("drift") == "off":
+        return NO_CHAMPION
+    before = data_of(champion)
     return NO_CHAMPION if before == data else before
 
 
