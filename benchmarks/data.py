@@ -129,6 +129,7 @@ def plain_ingest(release: Path, work: Path) -> None:
     }
     loaded = datasets.load_dataset("parquet", data_files=files, cache_dir=str(work / "cache"))
     for split, rows in loaded.items():
+        rows = rows.cast_column("image", datasets.Image())
         rows.map(_convert, num_proc=2).to_parquet(str(work / f"{split}.parquet"))
 
 
