@@ -1,4 +1,4 @@
-"""Runs the suites with Great Expectations over the fact file, and makes one page of its Data Docs.
+"""Runs the suites with Great Expectations over the fact file, and keeps its Data Docs.
 
 Great Expectations asks SQLite: a million rows take some ten seconds and 300 MB, most of which is
 the library itself.
@@ -8,14 +8,11 @@ import logging
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
-from html import escape
-from importlib import resources
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mmedagent.cases.expectations import SHARED, shared_suite, source_suite
-from mmedagent.cases.source_rules import RULES
 from mmedagent.errors import BadDataError
 from mmedagent.recipes.data import ValidationRecipe
 
@@ -29,23 +26,15 @@ _EXTERNAL = (
     re.compile(r"url\('https?:[^)]*\)"),
     re.compile(r"<footer\b.*?</footer>", re.S | re.I),
 )
-_FRAME = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Validation</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-{style}</style></head>
-<body><p class="eyebrow">Great Expectations · what must be true of every case</p>
-<ul class="suites">{contents}<li><a href="findings.html">Findings in the whole set</a></li></ul>
-{bodies}
-</body></html>
-"""
 _BODY = re.compile(r"<body\b[^>]*>(.*)</body>", re.S | re.I)
+_LINK = re.compile(r'href="\.\./[^"]*"')
+"""A link to a page of the whole Data Docs site, of which only this one is kept."""
 
 
 def run_checkpoint(
     facts: Path, recipe: ValidationRecipe, sources: Sequence[str]
-) -> tuple[list[dict[str, Any]], str]:
-    """Validate the fact table; return every expectation's result and the Data Docs page.
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Validate the fact table; return every expectation's result and each suite's Data Docs.
 
     `sources` are the suites that occur. A result has `suite`, `expectation`, `column`, `notes`,
     `arguments`, `severity` (`stop` or `warn`), `success`, `unexpected` (how many), `rows` (pairs of
@@ -88,7 +77,7 @@ def run_checkpoint(
             [run] = context.checkpoints.add(checkpoint).run().run_results.values()
             results += [_result(name, one) for one in run.results]
             pages[name] = _page(site)
-        return results, _one_page(pages)
+        return results, pages
 
 
 def _site(folder: str) -> dict[str, Any]:
@@ -124,29 +113,14 @@ def _result(suite: str, one: Any) -> dict[str, Any]:
 
 
 def _page(site: Path) -> str:
-    """Return a validation's page without what Data Docs load from elsewhere."""
+    """Return the body of a validation's page, without what Data Docs load from elsewhere."""
     pages = sorted((site / "validations").rglob("*.html"))
     if len(pages) != 1:
         raise BadDataError(f"Great Expectations wrote {len(pages)} validation pages, not one")
-    text = pages[0].read_text()
-    for pattern in _EXTERNAL:
+    body = _BODY.search(pages[0].read_text())
+    if body is None:
+        raise BadDataError(f"Great Expectations wrote a page without a body: {pages[0].name}")
+    text = body.group(1)
+    for pattern in (*_EXTERNAL, _LINK):
         text = pattern.sub("", text)
     return text
-
-
-def _one_page(pages: Mapping[str, str]) -> str:
-    """Return one page of all suites' pages, with a style of its own and a list of the suites."""
-    style = resources.files(__package__).joinpath("datadocs.css").read_text()
-    titles = {name: "All sources" if name == SHARED else RULES[name].title for name in pages}
-    contents = "".join(
-        f'<li><a href="#suite-{number}">{escape(title)}</a></li>'
-        for number, title in enumerate(titles.values())
-    )
-    bodies = []
-    for number, (name, page) in enumerate(pages.items()):
-        body = _BODY.search(page)
-        if body is None:
-            raise BadDataError(f"Great Expectations wrote a page without a body for {name}")
-        title = escape(titles[name])
-        bodies.append(f'<section id="suite-{number}"><h1>{title}</h1>{body.group(1)}</section>')
-    return _FRAME.format(style=style, contents=contents, bodies="\n".join(bodies))

@@ -9,6 +9,7 @@ from typing import Any
 from mmedagent import atomic
 from mmedagent.cases.adding.progress import Tell, silent
 from mmedagent.cases.checkpoint import run_checkpoint
+from mmedagent.cases.docs_page import docs_page
 from mmedagent.cases.facts import Facts, open_facts
 from mmedagent.cases.findings import balance, pictures, questions
 from mmedagent.cases.findings.finding import Finding, counts, keep_findings, kept_findings
@@ -19,12 +20,11 @@ from mmedagent.cases.findings.thumbnails import read_images
 from mmedagent.cases.gathering import gather
 from mmedagent.cases.source_rules import RULES
 from mmedagent.cases.store import read_manifest
+from mmedagent.cases.telling import telling
 from mmedagent.errors import BadDataError
 from mmedagent.interrupt import StopRequest, stop_requests
 from mmedagent.recipes.data import FindingKind, Policy, ValidationRecipe
 
-BEFORE = "before.json"
-"""The extra file of a version with the distributions of the version before."""
 LISTED = 1_000
 """Findings of a kind that are listed one by one; the counts are of all."""
 _NAMED = 5
@@ -56,8 +56,8 @@ def validate(
         recipe: what a data set must be like.
         out: replaced as a whole.
         work: keeps the facts of a run that was stopped; beside `out` when None.
-        before: the version before, its folder or its `distributions.json`; by default the file
-            `before.json` of this version, where it has one. Without either drift is not judged.
+        before: the version before, its folder or the `distributions.json` of its validation;
+            without it drift is not judged.
         reviews: the file with what people have reviewed; by default the version's own.
         tell: hears how far it is.
         workers: processes that decode images.
@@ -68,7 +68,8 @@ def validate(
     """
     manifest = read_manifest(cases)
     reviewed = reviews_of(cases, str(manifest["name"]), reviews)
-    earlier = before or (cases / BEFORE if (cases / BEFORE).is_file() else None)
+    earlier = None if before is None else balance.read_before(before)
+    tell = telling(tell)
     place = work or out.with_name(f".{out.name}.work")
     key = {"data": manifest["digest"], "recipe": _deciding_facts(recipe)}
     with open_facts(place, key) as facts:
@@ -76,12 +77,13 @@ def validate(
             total = gather(facts, cases, manifest, recipe, tell, stop, workers)
             sources = _sources(facts)
             now = balance.distributions_of(cases)
-            drift = None if earlier is None else balance.read_before(earlier)
             policies = _policies(recipe, sources)
-            checks = _checks(facts, recipe, policies, drift, now)
+            checks = _checks(facts, recipe, policies, earlier, now)
             keep_findings(facts, _run(checks, tell, stop, place), policies, reviewed)
             tell("expectations", 0, None)
-            results, page = run_checkpoint(facts.path, recipe, sources)
+            results, pages = run_checkpoint(facts.path, recipe, sources)
+            if stop.asked:
+                raise stop.stopped(str(place))
         listed = list(kept_findings(facts, LISTED))
         stale = [r.model_dump(mode="json") for r in reviewed.stale() if r.kind != "label_noise"]
         summary = {
@@ -101,10 +103,11 @@ def validate(
         }
         read = partial(read_images, cases, manifest, facts)
         with atomic.new_folder(out) as aside:
-            atomic.write_text(aside / "index.html", page)
+            atomic.write_text(aside / "index.html", docs_page(summary, pages))
             atomic.write_text(aside / "findings.html", findings_page(summary, listed, read))
             content = {"schema": 1, "data_set": manifest["name"], "data_digest": manifest["digest"]}
-            atomic.write_json(aside / "findings.json", content | {"findings": listed})
+            found = {"findings": listed, "stale": stale}
+            atomic.write_json(aside / "findings.json", content | found)
             atomic.write_json(aside / "distributions.json", content | {"distributions": now})
             atomic.write_json(aside / "validation.json", summary)
     shutil.rmtree(place, ignore_errors=True)
@@ -199,7 +202,7 @@ def _message(
     if stopping:
         lines.append(
             f"  look at {out / 'findings.html'}; what is meant to be so is marked by"
-            f" `mmedagent data review {summary['data_set']} FINDING --reason WHY`"
+            f" `mmedagent data review FINDING --reason WHY --validation {out}`"
         )
     lines.append(f"  all rows: {out / 'index.html'}")
     return "\n".join(lines)

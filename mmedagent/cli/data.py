@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from mmedagent.cli import data_init, data_sets
+from mmedagent.cli import data_init, data_review, data_sets
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -83,35 +83,6 @@ def build(
     _console.print(f"{out}: {rows} cases, digest {manifest['digest']}", soft_wrap=True)
 
 
-@app.command()
-def validate(
-    path: Annotated[Path, typer.Argument(help="A data version's folder.")] = _STARTER,
-    out: Annotated[Path, typer.Option(help="Write the Data Docs here.")] = Path("runs/validation"),
-    recipe: Annotated[str, typer.Option(help="Take the section `validation` of it.")] = "laptop",
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="Override a field: validation.min_side=56")
-    ] = None,
-) -> None:
-    """Check a data version against the expectation suite; exit 13 when it must not be trained on.
-
-    Examples:
-
-        mmedagent data validate
-
-        mmedagent data validate data/starter --out /tmp/docs
-    """
-    from mmedagent.cases.validation import validate as validate_cases
-    from mmedagent.recipes.resolve import resolve
-
-    section = resolve(recipe, set_ or []).validation
-    with _console.status("checking every case"):
-        result = validate_cases(path, section, out)
-    _console.print(
-        f"{path} is valid: {result['expectations']} expectations hold for {result['cases']} cases; "
-        f"see {out / 'index.html'}",
-        soft_wrap=True,
-    )
-
-
 data_sets.register(app)
+data_review.register(app)
 app.command()(data_init.init)

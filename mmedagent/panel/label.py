@@ -7,6 +7,7 @@ from typing import Any
 
 from mmedagent.atomic import new_folder, write_json
 from mmedagent.cases.case import Case, Opinion, Specialty
+from mmedagent.cases.findings.label_noise import write_label_noise
 from mmedagent.cases.store import read_multiple_choice
 from mmedagent.consultation.consult import majority_vote
 from mmedagent.digests import digest_value
@@ -36,8 +37,9 @@ def label(
     opinion's `role` tells where. `panel` is the panel folder; of a cross-fitted one, the fold panel
     is asked that has not seen the case's subject. `store` is the opinion store: what it holds is
     not asked again, and what was answered before an error is kept there.
-    Writes `opinions.parquet` and `label.json` (the figures that are returned, those that a rerun
-    would not change) into the new folder `out`.
+    Writes `opinions.parquet`, `label.json` (the figures that are returned, those that a rerun
+    would not change) and the cases where the whole panel is against gold, to be looked at
+    (`cases.findings.label_noise`), into the new folder `out`.
 
     Raises `BadDataError` when a pool is empty or a subject is in no fold, `PanelError` when an
     endpoint is down, too slow or answers nonsense, or when too many of a specialist's replies
@@ -66,6 +68,7 @@ def label(
     with new_folder(out) as folder:
         opinions = {case.case_id: each for case, each in zip(pool, said, strict=True)}
         write_opinions(folder / OPINIONS, opinions)
+        figures["against_gold"] = write_label_noise(folder, cases, pool, opinions)
         write_json(folder / "label.json", figures)
     cost = {
         "asked": sum(each.stats.asked for each in asked),

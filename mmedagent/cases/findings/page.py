@@ -1,14 +1,10 @@
 """The findings' page: each kind with its meaning, its figures, its images, and what to do."""
 
-import base64
 import html
-import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import resources
 from typing import Any
 
-from PIL import Image
-
+from mmedagent.cases.findings.html import page, picture, tiles, title
 from mmedagent.cases.findings.kinds import KINDS
 from mmedagent.recipes.data import FindingKind
 
@@ -17,8 +13,7 @@ _SHOWN = 60
 _WITH_IMAGES = 24
 """Of these so many with their images."""
 _IMAGES_EACH = 4
-_SIDE = 112
-_STATES = {"stop": "stops the run", "warn": "is a warning", "reviewed": "is reviewed"}
+_STATES = {"stop": "stops the run", "warn": "warning", "reviewed": "reviewed"}
 
 
 def findings_page(
@@ -50,38 +45,11 @@ def findings_page(
     return page(f"Findings: {summary['data_set']}", "".join(body))
 
 
-def page(title: str, body: str) -> str:
-    """Return a whole page with the findings' style; `body` is HTML."""
-    style = resources.files(__package__).joinpath("findings.css").read_text(encoding="utf-8")
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>\n{style}</style></head>\n"
-        f"<body><main>{body}</main></body></html>\n"
-    )
-
-
-def picture(data: bytes | None, side: int = _SIDE) -> str:
-    """Return an encoded image as a thumbnail within the page, or a blank place where it is none."""
-    if data is None:
-        return '<span class="nothing">no image</span>'
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            small = opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return '<span class="nothing">unreadable</span>'
-    small.thumbnail((2 * side, 2 * side))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=80)
-    encoded = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="" src="data:image/jpeg;base64,{encoded}">'
-
-
 def _head(summary: Mapping[str, Any]) -> str:
     totals = {state: sum(kind[state] for kind in summary["findings"].values()) for state in _STATES}
     failed = [one for one in summary["results"] if not one["success"] and one["severity"] == "stop"]
     verdict = "May be trained on" if summary["success"] else "Must not be trained on"
-    tiles = (
+    figures = (
         ("cases", summary["cases"]),
         ("images", summary["images"]),
         ("expectations that fail", len(failed)),
@@ -89,17 +57,12 @@ def _head(summary: Mapping[str, Any]) -> str:
         ("warnings", totals["warn"]),
         ("reviewed", totals["reviewed"]),
     )
-    cells = "".join(
-        f'<div class="tile"><b>{number:,}</b><span>{name}</span></div>' for name, number in tiles
-    )
     return (
         '<p class="eyebrow">Validation of a data version</p>'
-        f"<h1>{html.escape(str(summary['data_set']))} "
-        f'<em class="{"ok" if summary["success"] else "bad"}">{verdict}</em></h1>'
-        f'<p class="lead">Version <code>{summary["data_digest"][:16]}</code>. What every single'
+        + title(str(summary["data_set"]), verdict, summary["success"])
+        + f'<p class="lead">Version <code>{summary["data_digest"][:16]}</code>. What every single'
         ' case must be like is in <a href="index.html">the Data Docs</a>; this page has what only'
-        " the whole set shows.</p>"
-        f'<div class="tiles">{cells}</div>'
+        " the whole set shows.</p>" + tiles(figures)
     )
 
 
@@ -144,9 +107,10 @@ def _finding(finding: Mapping[str, Any], images: Mapping[str, bytes] | None) -> 
             f'<p class="review">{html.escape(review["who"])}, {review["when"]}:'
             f" {html.escape(review['why'])}</p>"
         )
+    badge = f'<span class="state">{_STATES[state]}</span>'
     return (
-        f'<article class="{state}"><p class="what"><span class="state">{_STATES[state]}</span>'
-        f" {html.escape(finding['says'])} <code class='id'>{finding['id']}</code></p>"
+        f'<article class="{state}"><p class="what"><span>{badge}'
+        f" {html.escape(finding['says'])}</span> <code class='id'>{finding['id']}</code></p>"
         f"{shown}{named if ids else ''}{said}</article>"
     )
 
