@@ -4,6 +4,8 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,17 +45,13 @@ def decode(data: bytes, kind: str, view: View, limits: "LimitsRecipe", place: st
         check_end(kind, data, place)
         if view.frame not in (None, 0):
             raise refused(place, f"a {kind.upper()} has one frame, 0", "take `frame` out")
-    image = _open(data, kind, place)
-    with image:
+    with _quiet(), _open(data, kind, place) as image:
         if kind == "tiff":
             _seek(image, view.frame, place)
         refuse_size(image.width, image.height, limits.max_pixels, place)
         try:
-            # Decoding anew finds what a seek left undone; a warning here is a damaged file.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                image.load()
-                upright = ImageOps.exif_transpose(image) or image
+            image.load()
+            upright = ImageOps.exif_transpose(image) or image
         except _BROKEN:
             raise refused(
                 place, f"the {kind.upper()} is damaged or cut off", "transfer it again"
@@ -65,16 +63,21 @@ def frames(data: bytes, kind: str, place: str) -> int:
     """Return a TIFF's pages; of the other kinds, which may hold one picture only, 1."""
     if kind != "tiff":
         return 1
-    with _open(data, kind, place) as image:
+    with _quiet(), _open(data, kind, place) as image:
         return _pages(image, place)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Pillow's warnings back: of bombs at its own limit, and of tags that it skips."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _open(data: bytes, kind: str, place: str) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of a bomb at its own limit; ours is the data set's.
-            warnings.simplefilter("ignore")
-            return Image.open(io.BytesIO(data), formats=(kind.upper(),))
+        return Image.open(io.BytesIO(data), formats=(kind.upper(),))
     except Image.DecompressionBombError:
         raise refused(
             place, "the header claims more pixels than any real image", "scale the image down"

@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 DELIMITERS = (",", ";", "\t", "|")
 _NAMED = {"\t": '"\\t"'}
 _HEAD = 2**18
+_LIKELY = (
+    *("utf_8", "utf_16_le", "utf_16_be", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254"),
+    *("cp1255", "cp1256", "cp1257", "cp1258", "cp874", "koi8_r", "mac_roman", "cp850"),
+    *("shift_jis", "gb18030", "big5", "euc_kr", "euc_jp"),
+)
+"""What programs in use write; a short text in another one would be taken for anything."""
 _LINE = 2**20
 _BOMS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -80,7 +86,7 @@ def looks_like(head: bytes) -> str | None:
             return name
     if _is_utf8(head):
         return "utf-8"
-    best = from_bytes(head[:65_536]).best()
+    best = from_bytes(head[:65_536], cp_isolation=list(_LIKELY)).best()
     return best.encoding if best is not None else None
 
 

@@ -58,27 +58,26 @@ def check_columns(
     there: Sequence[str], wanted: Sequence[str], problems: Problems, hint: str = ""
 ) -> None:
     """Raise `BadDataError` for columns that occur twice or are missing."""
+    missing = [name for name in wanted if name not in there]
+    if missing:
+        near = [(name, get_close_matches(name, there, 1, 0.6)) for name in missing]
+        said = ", ".join(
+            f"{name!r}" + (f" (is it {match[0]!r}?)" if match else "") for name, match in near
+        )
+        raise problems.fatal(
+            None,
+            f"no column {said} among its {len(there)}",
+            hint or "correct the mapping; the first row must hold the columns' names",
+        )
     first: dict[str, int] = {}
     for number, name in enumerate(there, 1):
-        if name in first and (name or name in wanted):
+        if name in first and name:
             raise problems.fatal(
                 None,
                 f"columns {first[name]} and {number} have the same name",
                 "rename one, so that it is clear which is meant",
             )
         first.setdefault(name, number)
-    missing = [name for name in wanted if name not in first]
-    if not missing:
-        return
-    near = [(name, get_close_matches(name, there, 1, 0.6)) for name in missing]
-    said = ", ".join(
-        f"{name!r}" + (f" (is it {match[0]!r}?)" if match else "") for name, match in near
-    )
-    raise problems.fatal(
-        None,
-        f"no column {said} among its {len(there)}",
-        hint or "correct the mapping; the first row must hold the columns' names",
-    )
 
 
 def _parquet_rows(
