@@ -62,6 +62,10 @@ class FileRelease(Release):
     def __reduce__(self) -> tuple[Any, ...]:
         return FileRelease, (self.path, self.limits)
 
+    def place(self, name: str) -> str:
+        """Return the file's name."""
+        return name
+
     def close(self) -> None:
         """Do nothing: a file is opened by who reads it."""
 
