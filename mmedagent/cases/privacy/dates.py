@@ -4,6 +4,8 @@ A bare year and an age up to 89 stay, as in 45 CFR 164.514(b)(2)(i)(C): they are
 question is about.
 """
 
+# ruff: noqa: E501 - a pattern that is broken over lines is harder to check.
+
 from typing import Any
 
 from mmedagent.cases.privacy.rule import Rule, rule
@@ -76,12 +78,20 @@ DATE_RULES: tuple[Rule, ...] = (
         rf"(?<![\d.])(?P<v>(?P<a>\d{{1,2}})(?P<s>[-/])(?P<b>\d{{1,2}})(?P=s)'?\d\d{_TIME})(?![\d/\-])",
         check=_parts,
     ),
+    rule("date", rf"(?<![\d.])(?P<v>(?P<a>\d\d)\.(?P<b>\d\d)\.\d\d{_TIME})(?![\d.])", check=_parts),
     rule(
-        "date", rf"(?<![\d.])(?P<v>(?P<a>\d\d)\.(?P<b>\d\d)\.\d\d{_TIME})(?![\d.])", check=_parts
+        "date",
+        rf"(?<![\d.])(?P<v>{_DAY}[-/ ](?:{_MONTHS})[-/ ](?:{_YEAR}|\d\d){_TIME})(?!\d)",
+        ignore_case=True,
     ),
-    rule("date", rf"(?<![\d.])(?P<v>{_DAY}[-/ ](?:{_MONTHS})[-/ ](?:{_YEAR}|\d\d){_TIME})(?!\d)", ignore_case=True),
-    rule("date", rf"(?<![\d.])(?P<v>{_YEAR}[-/ .](?:{_MONTHS})[-/ .]{_DAY}{_TIME})(?!\d)", ignore_case=True),
-    rule("date", rf"(?<!\d)(?P<v>{_YEAR}\d{{4}}(?:T?\d{{4,6}}(?:\.\d+)?)?)(?!\d)", check=_real_date),
+    rule(
+        "date",
+        rf"(?<![\d.])(?P<v>{_YEAR}[-/ .](?:{_MONTHS})[-/ .]{_DAY}{_TIME})(?!\d)",
+        ignore_case=True,
+    ),
+    rule(
+        "date", rf"(?<!\d)(?P<v>{_YEAR}\d{{4}}(?:T?\d{{4,6}}(?:\.\d+)?)?)(?!\d)", check=_real_date
+    ),
     rule(
         "date",
         rf"(?<![\d.])(?P<v>{_DAY}(?:st|nd|rd|th|er|º|ª|°|\.|-го|-е|η|ης)?{_OF}{{1,2}}{_M}(?:{_OF}?\s?'?(?:{_YEAR}|{_HIJRI}|\d\d(?!\d)))?{_TIME})(?!\d)",
@@ -97,22 +107,50 @@ DATE_RULES: tuple[Rule, ...] = (
         rf"(?<![\p{{L}}\p{{M}}])(?P<v>{_M},?{_OF}?\s?'?{_YEAR})(?!\d)",
         ignore_case=True,
     ),
-    rule("date", r"(?P<v>(?:\d{2,4}|[一二三四五六七八九〇零]{4}|(?:令和|平成|昭和|大正|明治)\s?(?:\d{1,2}|元)|民国\s?\d+)\s?年\s?(?:\d{1,2}|[一二三四五六七八九十]{1,3})\s?月(?:\s?(?:\d{1,2}|[一二三四五六七八九十]{1,3})\s?[日号])?)", needs="年"),
-    rule("date", r"(?P<v>(?<!\d)(?:1[0-2]|[1-9])\s?月\s?(?:3[01]|[12]\d|[1-9])\s?[日号])", needs="月"),
+    rule(
+        "date",
+        r"(?P<v>(?:\d{2,4}|[一二三四五六七八九〇零]{4}|(?:令和|平成|昭和|大正|明治)\s?(?:\d{1,2}|元)|民国\s?\d+)\s?年\s?(?:\d{1,2}|[一二三四五六七八九十]{1,3})\s?月(?:\s?(?:\d{1,2}|[一二三四五六七八九十]{1,3})\s?[日号])?)",
+        needs="年",
+    ),
+    rule(
+        "date", r"(?P<v>(?<!\d)(?:1[0-2]|[1-9])\s?月\s?(?:3[01]|[12]\d|[1-9])\s?[日号])", needs="月"
+    ),
     rule("date", r"(?<![\p{L}\d])(?P<v>[RHSTM]\d{1,2}[./]\d{1,2}[./]\d{1,2})(?!\d)"),
-    rule("date", r"(?P<v>(?:\d{2,4}\s?년\s?)?\d{1,2}\s?월\s?\d{1,2}\s?일|\d{4}\s?년\s?\d{1,2}\s?월)", needs="월"),
+    rule(
+        "date",
+        r"(?P<v>(?:\d{2,4}\s?년\s?)?\d{1,2}\s?월\s?\d{1,2}\s?일|\d{4}\s?년\s?\d{1,2}\s?월)",
+        needs="월",
+    ),
     rule(
         "date",
         r"(?<!\p{L})(?:on|dated?|dob|d\.o\.b\.?|born|since|until|from|birth(?:day|\s?date)?|du|le|am|vom|den|el|il|del|em|от|στις|в)[\s:]+(?:on\s)?(?P<v>(?P<a>\d{1,2})(?P<s>[-/.])(?P<b>\d{1,2})\.?)(?![\d/]|[.,]\d|\s?(?:mm|cm|%))",
         ignore_case=True,
-        check=lambda m: _parts(m) and "0" not in (m["a"], m["b"]) and (m["s"] == "/" or len(m["b"]) == 2),
+        check=lambda m: (
+            _parts(m) and "0" not in (m["a"], m["b"]) and (m["s"] == "/" or len(m["b"]) == 2)
+        ),
     ),
-    rule("date", r"(?<!\p{L})(?:dob|d\.o\.b\.?|birth\s?date|date\s+of\s+birth|born)\s*[:=]?\s*(?:on\s)?(?P<v>\d[\d\s./\-]{4,9}\d)", ignore_case=True),
+    rule(
+        "date",
+        r"(?<!\p{L})(?:dob|d\.o\.b\.?|birth\s?date|date\s+of\s+birth|born)\s*[:=]?\s*(?:on\s)?(?P<v>\d[\d\s./\-]{4,9}\d)",
+        ignore_case=True,
+    ),
     # Ages over 89.
     rule("age", rf"(?<![\d.,]){_OVER_89}(?=\s?-?(?:{_OLD}))", ignore_case=True),
-    rule("age", rf"(?<![\d.,\-/]){_OVER_89}(?=-?\s?(?:[yY]|[yY]rs?|[yY]ears?)[\s,./;-]?(?:[mMfF]\b|male|female|man|woman|lady|gentleman|[oO]ld))"),
-    rule("age", rf"(?<![\p{{L}}\p{{M}}])(?:{_AGED})\s*(?:is|was|of|de|von|:|：|=|-)*\s*{_OVER_89}(?![\d.,]*\d|\s?(?:mm|cm|%|months?|weeks?|days?|hours?))", ignore_case=True),
-    rule("age", r"(?P<v>ninety(?:[\s-](?:one|two|three|four|five|six|seven|eight|nine))?|one hundred(?:\sand\s\w+)?)(?=[\s-]years?[\s-]old)", ignore_case=True, needs="ninety Ninety hundred NINETY"),
+    rule(
+        "age",
+        rf"(?<![\d.,\-/]){_OVER_89}(?=-?\s?(?:[yY]|[yY]rs?|[yY]ears?)[\s,./;-]?(?:[mMfF]\b|male|female|man|woman|lady|gentleman|[oO]ld))",
+    ),
+    rule(
+        "age",
+        rf"(?<![\p{{L}}\p{{M}}])(?:{_AGED})\s*(?:is|was|of|de|von|:|：|=|-)*\s*{_OVER_89}(?![\d.,]*\d|\s?(?:mm|cm|%|months?|weeks?|days?|hours?))",
+        ignore_case=True,
+    ),
+    rule(
+        "age",
+        r"(?P<v>ninety(?:[\s-](?:one|two|three|four|five|six|seven|eight|nine))?|one hundred(?:\sand\s\w+)?)(?=[\s-]years?[\s-]old)",
+        ignore_case=True,
+        needs="ninety Ninety hundred NINETY",
+    ),
     rule("age", r"(?<![\d./,])(?P<v>9\d|1[0-2]\d)(?=\s?[MF](?![\p{L}\d])\s?[,.;)]?)"),
     rule("age", r"(?<!\p{L})(?:0)(?P<v>9\d|1[0-2]\d)(?=Y(?!\p{L}))"),
 )

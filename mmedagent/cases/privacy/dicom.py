@@ -131,9 +131,11 @@ def _apply(dataset: "Dataset", actions: dict[tuple[int, ...], Action]) -> None:
     """Apply the table to `dataset`, then to the items of the sequences that it leaves."""
     from dicomanonymizer import simpledicomanonymizer as library
 
-    present = {(tag.group, tag.element) for tag in dataset.keys()}
+    present = {(tag.group, tag.element) for tag in list(dataset.keys())}
     meta = getattr(dataset, "file_meta", None)
-    present |= {(tag.group, tag.element) for tag in meta.keys()} if meta is not None else set()
+    present |= (
+        {(tag.group, tag.element) for tag in list(meta.keys())} if meta is not None else set()
+    )
     # Looking up 650 tags that are not there takes most of the time.
     rules = {tag: act for tag, act in actions.items() if len(tag) > 2 or tag in present}
     library.anonymize_dataset(dataset, base_rules_gen=lambda: rules)
@@ -202,7 +204,7 @@ def _declare(dataset: "Dataset") -> None:
     """Say in the header that it was de-identified, and how (PS3.15 E.1.1, PS3.3 C.7.1.1)."""
     from pydicom.dataset import Dataset
 
-    if not any(int(tag) > 0x00080000 for tag in dataset.keys()):
+    if not any(int(tag) > 0x00080000 for tag in list(dataset.keys())):
         return
     code = Dataset()
     code.CodeValue = "113100"

@@ -5,8 +5,9 @@ is taken when its check agrees. A number after a word such as `MRN` is taken on 
 without is taken for its length and form.
 """
 
+# ruff: noqa: E501 - a pattern that is broken over lines is harder to check.
+
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import regex
@@ -20,9 +21,7 @@ _UNIT = (
     r"mA|mAs|ms\b|s\b|sec|min|hours?|days?|weeks?|months?|years?|bpm|mmHg|HU|IU|U\b|mmol|µmol|mol|mEq|Bq|MBq|"
     r"cells?|copies|platelets|leukocytes|leucocytes|per\b|/\s?[µu]?[lL]|/mm|x\b|×|%|‰|°|pixels?|px|fold|times))"
 )
-_VALUE = (
-    r"(?P<v>(?=[A-Za-zА-Я\d]*[\-./_A-Za-zА-Я]*\d)[A-Za-zА-Я\d](?:[A-Za-zА-Я\d\-./_]*[A-Za-zА-Я\d])?(?:\s(?=\d)[\d\-./]*\d){0,4})"
-)
+_VALUE = r"(?P<v>(?=[A-Za-zА-Я\d]*[\-./_A-Za-zА-Я]*\d)[A-Za-zА-Я\d](?:[A-Za-zА-Я\d\-./_]*[A-Za-zА-Я\d])?(?:\s(?=\d)[\d\-./]*\d){0,4})"
 _STRONG_LABELS = (
     r"m\.?r\.?n\.?|medical\s+record|med(?:ical)?\.?\s+rec(?:ord)?\.?|health\s+record|urn|uhid|emr|ehr|epic\s+id|accession|acc(?=\s?(?:no|num|nr|id|#|:))|"
     r"acsn|hospital\s+(?:no|number|id|nr)|chart\s+(?:no|number|id)|unit\s+(?:no|number)|"
@@ -71,9 +70,7 @@ _STREET = (
     r"street|str|st|road|rd|avenue|ave|av|lane|ln|drive|dr|boulevard|blvd|way|court|ct|place|pl|square|sq|"
     r"terrace|close|crescent|highway|hwy|parkway|pkwy|circle|cir|trail|row|mews|grove|gardens|walk|hill|quay"
 )
-_US_STATE = (
-    r"A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]"
-)
+_US_STATE = r"A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]"
 _PROTECTED = regex.compile(
     r"(?:rs\d+|N[MPRC]_\d+|NCT\d+|ENS[A-Z]*\d+|ICD.*|[A-TV-Z]\d\d(?:\.[\dA-Z]{1,4})?|PMID\d*|CHEMBL\d+|IL-?\d+"
     r"|H\d+N\d+|COVID-?\d+|SARS-?CoV-?\d*|CD\d+[a-z]?|[A-Z]\d{1,4}[A-Z]|c\..*|p\..*|18F.*|99m?Tc.*|TI-?RADS.*)",
@@ -117,62 +114,220 @@ def _octets(match: Any) -> bool:
 RULES: tuple[Rule, ...] = (
     *DATE_RULES,
     # Contact data.
-    rule("email", r"(?P<v>[\p{L}\p{M}\p{N}._%+'\-]+\s?(?:@|\(at\)|\[at\]|＠)\s?[\p{L}\p{M}\p{N}\-]+(?:\s?(?:\.|\(dot\)|\[dot\])\s?[\p{L}\p{M}\p{N}\-]+)+)", needs="@ ( ["),
-    rule("email", r"(?P<v>[\p{L}\p{N}._%+\-]+\s(?:at|AT)\s[\p{L}\p{N}\-]+(?:\s(?:dot|DOT)\s[\p{L}\p{N}\-]+)+)", needs="dot DOT"),
+    rule(
+        "email",
+        r"(?P<v>[\p{L}\p{M}\p{N}._%+'\-]+\s?(?:@|\(at\)|\[at\]|＠)\s?[\p{L}\p{M}\p{N}\-]+(?:\s?(?:\.|\(dot\)|\[dot\])\s?[\p{L}\p{M}\p{N}\-]+)+)",
+        needs="@ ( [",
+    ),
+    rule(
+        "email",
+        r"(?P<v>[\p{L}\p{N}._%+\-]+\s(?:at|AT)\s[\p{L}\p{N}\-]+(?:\s(?:dot|DOT)\s[\p{L}\p{N}\-]+)+)",
+        needs="dot DOT",
+    ),
     rule("email", r"(?P<v>[\p{L}\p{N}._%+\-]+@[\p{L}\p{N}\-]{2,})", needs="@"),
-    rule("url", r"(?P<v>(?:https?|ftps?|sftp|dicom|file|smb|wado|ldap|hxxps?)://[^\s<>\"'，。]+[^\s<>\"'.,;:!?)\]，。])", ignore_case=True, needs="//"),
+    rule(
+        "url",
+        r"(?P<v>(?:https?|ftps?|sftp|dicom|file|smb|wado|ldap|hxxps?)://[^\s<>\"'，。]+[^\s<>\"'.,;:!?)\]，。])",
+        ignore_case=True,
+        needs="//",
+    ),
     rule("url", r"(?<![\p{L}\d@])(?P<v>www\d?\.[^\s<>\"']+[^\s<>\"'.,;:!?)\]])", ignore_case=True),
-    rule("url", r"(?<![\p{L}\d@.\-])(?P<v>(?:[a-z0-9\-]+\.)+(?:com|org|net|edu|gov|mil|info|health|hospital|clinic|care|doctor|online|cloud|app|dev|local|intern|lan|co\.uk|nhs\.uk|ac\.uk|de|fr|es|it|nl|be|ch|at|pl|ru|cn|jp|kr|br|in|eu|us|uk|ca|au|io|me|ly)(?:[:/][^\s<>\"']*[^\s<>\"'.,;:!?)\]])?)(?![\p{L}\d@])", ignore_case=True, needs=".", check=lambda m: len(m["v"]) > 6 and not regex.fullmatch(r"[\d.\-]+\w*", m["v"])),
+    rule(
+        "url",
+        r"(?<![\p{L}\d@.\-])(?P<v>(?:[a-z0-9\-]+\.)+(?:com|org|net|edu|gov|mil|info|health|hospital|clinic|care|doctor|online|cloud|app|dev|local|intern|lan|co\.uk|nhs\.uk|ac\.uk|de|fr|es|it|nl|be|ch|at|pl|ru|cn|jp|kr|br|in|eu|us|uk|ca|au|io|me|ly)(?:[:/][^\s<>\"']*[^\s<>\"'.,;:!?)\]])?)(?![\p{L}\d@])",
+        ignore_case=True,
+        needs=".",
+        check=lambda m: len(m["v"]) > 6 and not regex.fullmatch(r"[\d.\-]+\w*", m["v"]),
+    ),
     rule("ip address", r"(?<![\d.])(?P<v>\d{1,3}(?:\.\d{1,3}){3})(?![\d.]*\d)", check=_octets),
-    rule("ip address", r"(?<![\p{L}\d:])(?P<v>(?:[0-9a-f]{1,4}:){3,7}(?::?[0-9a-f]{1,4}){1,4}|(?:[0-9a-f]{1,4}:)+:(?:[0-9a-f]{1,4}:?)*[0-9a-f]{1,4}|::1)(?![\p{L}\d:])", ignore_case=True, needs=":", check=lambda m: bool(regex.search(r"::|(?:[0-9a-f]+:){5}", m["v"], regex.IGNORECASE))),
-    rule("device id", r"(?<![0-9a-f])(?P<v>[0-9a-f]{2}(?:[:\-][0-9a-f]{2}){5})(?![0-9a-f])", ignore_case=True),
-    rule("device id", r"(?<![0-9a-f])(?P<v>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})", ignore_case=True, needs="-"),
+    rule(
+        "ip address",
+        r"(?<![\p{L}\d:])(?P<v>(?:[0-9a-f]{1,4}:){3,7}(?::?[0-9a-f]{1,4}){1,4}|(?:[0-9a-f]{1,4}:)+:(?:[0-9a-f]{1,4}:?)*[0-9a-f]{1,4}|::1)(?![\p{L}\d:])",
+        ignore_case=True,
+        needs=":",
+        check=lambda m: bool(regex.search(r"::|(?:[0-9a-f]+:){5}", m["v"], regex.IGNORECASE)),
+    ),
+    rule(
+        "device id",
+        r"(?<![0-9a-f])(?P<v>[0-9a-f]{2}(?:[:\-][0-9a-f]{2}){5})(?![0-9a-f])",
+        ignore_case=True,
+    ),
+    rule(
+        "device id",
+        r"(?<![0-9a-f])(?P<v>[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})",
+        ignore_case=True,
+        needs="-",
+    ),
     rule("device id", r"(?P<v>\(01\)\s?\d{14}(?:\s?\(\d\d\)\s?[\w\-]+)*)", needs="("),
     rule("uid", r"(?<![\d.])(?P<v>[0-2](?:\.\d+){5,})(?!\d)", check=_least(10)),
-    rule("phone", rf"(?<![\p{{L}}\p{{M}}])(?:{_TEL})\b?\.?\s*(?:no|nr|number|num|is|n°|№|#|号码?|番号|번호|:|：|\.)*[\s:：.=]*{_PHONE}", ignore_case=True, check=_least(4)),
+    rule(
+        "phone",
+        rf"(?<![\p{{L}}\p{{M}}])(?:{_TEL})\b?\.?\s*(?:no|nr|number|num|is|n°|№|#|号码?|番号|번호|:|：|\.)*[\s:：.=]*{_PHONE}",
+        ignore_case=True,
+        check=_least(4),
+    ),
     # Numbers with a label.
-    rule("record number", rf"(?<![\p{{L}}\p{{M}}])(?:{_STRONG_LABELS}){_NUMBER_WORD}\s*[.:：#=,\-]*\s*(?:\(?(?:no|nr|id)\)?[.:]\s*)?{_VALUE}{_UNIT}", ignore_case=True, check=_least(3)),
-    rule("record number", rf"(?<![\p{{L}}\p{{M}}])(?:{_WEAK_LABELS})(?:\s*(?:no|nr|num|number|nº|n°|№|#|id|号|番号|번호|رقم|संख्या|номер))+\s*[.:：#=]*\s*{_VALUE}{_UNIT}", ignore_case=True, check=_least(2)),
-    rule("record number", rf"(?<![\p{{L}}\p{{M}}])(?:{_WEAK_LABELS})\s*[:：#=]?\s*{_VALUE}{_UNIT}", ignore_case=True, check=_least(4)),
-    rule("record number", r"(?<![\p{L}\d])[#№]\s?(?P<v>[\p{L}\d\-]*\d[\p{L}\d\-]*)", check=_least(4), needs="# №"),
+    rule(
+        "record number",
+        rf"(?<![\p{{L}}\p{{M}}])(?:{_STRONG_LABELS}){_NUMBER_WORD}\s*[.:：#=,\-]*\s*(?:\(?(?:no|nr|id)\)?[.:]\s*)?{_VALUE}{_UNIT}",
+        ignore_case=True,
+        check=_least(3),
+    ),
+    rule(
+        "record number",
+        rf"(?<![\p{{L}}\p{{M}}])(?:{_WEAK_LABELS})(?:\s*(?:no|nr|num|number|nº|n°|№|#|id|号|番号|번호|رقم|संख्या|номер))+\s*[.:：#=]*\s*{_VALUE}{_UNIT}",
+        ignore_case=True,
+        check=_least(2),
+    ),
+    rule(
+        "record number",
+        rf"(?<![\p{{L}}\p{{M}}])(?:{_WEAK_LABELS})\s*[:：#=]?\s*{_VALUE}{_UNIT}",
+        ignore_case=True,
+        check=_least(4),
+    ),
+    rule(
+        "record number",
+        r"(?<![\p{L}\d])[#№]\s?(?P<v>[\p{L}\d\-]*\d[\p{L}\d\-]*)",
+        check=_least(4),
+        needs="# №",
+    ),
     # National numbers by their form.
     rule("national id", r"(?<![\d\-])(?P<v>\d{3}[\-. ]\d{2}[\-. ]\d{4})(?![\d\-])"),
     rule("national id", r"(?<!\d)(?P<v>\d{3}\.\d{3}\.\d{3}[\-.]\d{2})(?!\d)"),
-    rule("national id", r"(?<![\p{L}\d])(?P<v>\d{6}[\-+A]\d{3}[\dA-Z]|\d{6}-[1-8]\d{6}|\d{6,8}-\d{4})(?![\p{L}\d])"),
-    rule("national id", r"(?<![\p{L}\d])(?P<v>[12]\s?\d\d\s?(?:0[1-9]|1[0-2]|[2-9]\d)\s?(?:\d\d|2[AB])\s?\d{3}\s?\d{3}(?:\s?\d\d)?)(?!\d)"),
-    rule("national id", r"(?<![\p{L}\d])(?P<v>[A-Z]{6}\d\d[A-EHLMPR-T]\d\d[A-Z]\d{3}[A-Z]|[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z\d]\d|[A-CEGHJ-PR-TW-Z]{2}\s?\d\d\s?\d\d\s?\d\d\s?[A-D]|[A-Z]{5}\d{4}[A-Z]|[XYZ]-?\d{7}-?[A-Z]|\d{8}-?[A-HJ-NP-TV-Z]|[A-Z]\d{9}|[STFGM]\d{7}[A-Z]|\d[A-HJKMNP-Z][A-HJKMNP-Z\d]\d-?[A-HJKMNP-Z][A-HJKMNP-Z\d]\d-?[A-HJKMNP-Z]{2}\d\d|\d{17}[\dXx]|\d{1,2}\.\d{3}\.\d{3}-[\dkK])(?![\p{L}\d])"),
-    rule("record number", r"(?<![\p{L}\d])(?P<v>[A-Z]{2}\d{2}(?:\s?[A-Z\d]{4}){3,7}(?:\s?[A-Z\d]{1,3})?)(?![\p{L}\d])", check=_least(10)),
+    rule(
+        "national id",
+        r"(?<![\p{L}\d])(?P<v>\d{6}[\-+A]\d{3}[\dA-Z]|\d{6}-[1-8]\d{6}|\d{6,8}-\d{4})(?![\p{L}\d])",
+    ),
+    rule(
+        "national id",
+        r"(?<![\p{L}\d])(?P<v>[12]\s?\d\d\s?(?:0[1-9]|1[0-2]|[2-9]\d)\s?(?:\d\d|2[AB])\s?\d{3}\s?\d{3}(?:\s?\d\d)?)(?!\d)",
+    ),
+    rule(
+        "national id",
+        r"(?<![\p{L}\d])(?P<v>[A-Z]{6}\d\d[A-EHLMPR-T]\d\d[A-Z]\d{3}[A-Z]|[A-Z]{4}\d{6}[HM][A-Z]{5}[A-Z\d]\d|[A-CEGHJ-PR-TW-Z]{2}\s?\d\d\s?\d\d\s?\d\d\s?[A-D]|[A-Z]{5}\d{4}[A-Z]|[XYZ]-?\d{7}-?[A-Z]|\d{8}-?[A-HJ-NP-TV-Z]|[A-Z]\d{9}|[STFGM]\d{7}[A-Z]|\d[A-HJKMNP-Z][A-HJKMNP-Z\d]\d-?[A-HJKMNP-Z][A-HJKMNP-Z\d]\d-?[A-HJKMNP-Z]{2}\d\d|\d{17}[\dXx]|\d{1,2}\.\d{3}\.\d{3}-[\dkK])(?![\p{L}\d])",
+    ),
+    rule(
+        "record number",
+        r"(?<![\p{L}\d])(?P<v>[A-Z]{2}\d{2}(?:\s?[A-Z\d]{4}){3,7}(?:\s?[A-Z\d]{1,3})?)(?![\p{L}\d])",
+        check=_least(10),
+    ),
     # Telephone numbers by their form.
-    rule("phone", r"(?<![\p{L}\d])(?P<v>(?:\+|00)\s?\d{1,3}[ .\-/(]*\d(?:[\d ().\-/·]*\d)+)", check=_least(8)),
-    rule("phone", r"(?<!\d)(?P<v>(?:1[ .\-])?\(\d{2,5}\)\s?\d{2,5}(?:[ .\-]\d{2,5}){0,3})(?!\d)", check=_least(8), needs="("),
-    rule("phone", r"(?<![\d.,\p{L}])(?P<v>(?:1[ .\-])?[2-9]\d\d[.\-][2-9]\d\d[.\-]\d{4}(?:\s?(?:x|ext\.?)\s?\d+)?)(?!\d)"),
+    rule(
+        "phone",
+        r"(?<![\p{L}\d])(?P<v>(?:\+|00)\s?\d{1,3}[ .\-/(]*\d(?:[\d ().\-/·]*\d)+)",
+        check=_least(8),
+    ),
+    rule(
+        "phone",
+        r"(?<!\d)(?P<v>(?:1[ .\-])?\(\d{2,5}\)\s?\d{2,5}(?:[ .\-]\d{2,5}){0,3})(?!\d)",
+        check=_least(8),
+        needs="(",
+    ),
+    rule(
+        "phone",
+        r"(?<![\d.,\p{L}])(?P<v>(?:1[ .\-])?[2-9]\d\d[.\-][2-9]\d\d[.\-]\d{4}(?:\s?(?:x|ext\.?)\s?\d+)?)(?!\d)",
+    ),
     rule("phone", r"(?<![\d.,\p{L}])(?P<v>0\d{1,5}(?:[ .\-/]\d{2,8}){1,5})(?!\d)", check=_least(9)),
     rule("phone", r"(?<!\d)(?P<v>\d{3}-\d{4})(?![\d\-])"),
     # Numbers by their length alone.
     rule("record number", rf"(?<![\p{{L}}\d.,/\-])(?P<v>\d{{7,}})(?![\p{{L}}\d]|[.,]\d){_UNIT}"),
-    rule("record number", rf"(?<![\p{{L}}\d.,/\-])(?P<v>\d{{2,6}}(?:[\-./ ]\d{{2,6}}){{1,5}})(?![\p{{L}}\d]|[.,\-]\d){_UNIT}", check=_grouped),
-    rule("record number", r"(?<![\p{L}\d.])(?P<v>(?:[A-Z]{1,6}[\-/_]?)+\d[\dA-Z\-/_]*[\dA-Z]|\d+[\-/]?[A-Z]{1,4}[\-/]?\d[\dA-Z\-/]*)(?![\p{L}\d])", check=_code),
+    rule(
+        "record number",
+        rf"(?<![\p{{L}}\d.,/\-])(?P<v>\d{{2,6}}(?:[\-./ ]\d{{2,6}}){{1,5}})(?![\p{{L}}\d]|[.,\-]\d){_UNIT}",
+        check=_grouped,
+    ),
+    rule(
+        "record number",
+        r"(?<![\p{L}\d.])(?P<v>(?:[A-Z]{1,6}[\-/_]?)+\d[\dA-Z\-/_]*[\dA-Z]|\d+[\-/]?[A-Z]{1,4}[\-/]?\d[\dA-Z\-/]*)(?![\p{L}\d])",
+        check=_code,
+    ),
     # Addresses.
-    rule("address", rf"(?P<v>\d{{1,5}}[A-Za-z]?,?\s(?:(?:[NSEW]|North|South|East|West)\.?\s)?(?:\p{{Lu}}[\p{{L}}\p{{M}}'\-]*\s){{1,4}}(?:{_STREET})\b\.?(?:,?\s(?:apt|apartment|unit|suite|ste|flat|floor|#)\.?\s?[\w\-]+)?)", ignore_case=False, check=None),
-    rule("address", rf"(?P<v>\d{{1,5}}[A-Za-z]?,?\s(?:(?:[NSEW]|North|South|East|West)\.?\s)?(?:\p{{Lu}}[\p{{L}}\p{{M}}'\-]*\s){{1,4}}(?:{'|'.join(w.capitalize() for w in _STREET.split('|'))})\b\.?(?:,?\s(?i:apt|apartment|unit|suite|ste|flat|floor|\#)\.?\s?[\w\-]+)?)"),
-    rule("address", r"(?P<v>(?:P\.?\s?O\.?\s?Box|Postfach|Apartado|BP|Casella\s+postale|Skrytka\s+pocztowa)\s\d+)", ignore_case=True),
-    rule("address", r"(?P<v>\d{1,4}(?:\s?(?:bis|ter|[a-c]))?,?\s(?:rue|avenue|av\.|boulevard|bd|bd\.|chemin|allée|place|impasse|quai|cours|route)\s(?:(?:de|du|des|la|le|les|l'|d')\s?)*[\p{Lu}][\p{L}\p{M}'\-]+(?:\s(?:(?:de|du|des|la|le)\s)*\p{Lu}[\p{L}'\-]+)*)", ignore_case=False),
-    rule("address", r"(?<!\p{L})(?P<v>(?:[Cc]alle|C/|[Aa]venida|[Aa]vda\.?|[Pp]aseo|[Pp]laza|[Vv]ia|[Vv]iale|[Pp]iazza|[Cc]orso|[Rr]ua|[Aa]v\.|[Tt]ravessa|[Cc]arrera|[Uu]l\.|[Uu]lica|[Aa]l\.|[Oo]s\.|[Rr]ue|[Uu]lici|[Ss]tr\.|[Ss]trada|[Đđ]ường|[Οο]δός|[Οο]δού|[Λλ]εωφόρος)\s(?:(?:de|del|la|las|los|da|do|dos|das|di|della|degli|los|san)\s)*\p{Lu}?[\p{L}\p{M}.'\-]+(?:\s(?:de\s|del\s|la\s|da\s|do\s)*\p{Lu}[\p{L}\p{M}.'\-]+)*,?\s(?:n\.?º?\s?|nº\s?|nr\.?\s?|č\.\s?|αρ\.\s?)?\d+[\p{L}]?(?:/\d+)?)"),
-    rule("address", r"(?<!\p{L})(?P<v>\p{Lu}[\p{L}\p{M}\-]*(?:straße|strasse|str\.|weg|platz|allee|gasse|damm|ufer|ring|straat|laan|plein|gracht|gatan|vägen|gata|veien|vej|gade|katu|tie|utca)\s\d+\s?[a-z]?(?![\p{L}\d]))"),
-    rule("address", r"(?<!\p{L})(?P<v>\p{Lu}[\p{L}\p{M}\-]*\s(?:Straße|Strasse|Str\.|Weg|Platz|Allee|Gasse|Damm|Ufer|Caddesi|Cad\.|Sokak|Sok\.|Mahallesi|Mah\.|utca|út)(?:\s?No)?[:.]?\s\d+[a-z]?)"),
-    rule("address", r"(?<!\p{L})(?P<v>(?:ул\.?|улица|улице|улицы|пр\.|просп\.?|пр-т|проспект|проспекте|пер\.|переулок|бульвар|бул\.|шоссе|наб\.|пл\.|площадь|вул\.|вулиця)\s\p{Lu}?[\p{L}\-.]+(?:\s\p{L}[\p{L}\-.]+)?,?\s(?:д\.?\s?|дом\s)?\d+[\p{L}]?(?:,?\s(?:корп\.?|к\.|стр\.)\s?\d+)?(?:,?\s(?:кв\.?|квартира)\s?\d+)?)"),
-    rule("address", r"(?P<v>(?:[\p{Han}]{2,6}(?:省|自治区|市|县|區|区|州))*[\p{Han}\d]{1,10}(?:路|街|大道|胡同|巷|弄|街道|镇|村|小区)[\p{Han}]{0,4}\d+\s?(?:号|號|弄|室|栋|幢|楼)(?:[\p{Han}\d]{0,12}(?:室|号楼|单元|层|楼|栋))*)", needs="号 號 室 栋 幢 楼 弄"),
-    rule("address", r"(?P<v>(?:[\p{Han}]{2,3}[都道府県])?(?:[\p{Han}\p{Hiragana}\p{Katakana}ヶ]{1,8}[市区町村郡])+[\p{Han}\p{Hiragana}\p{Katakana}ー]{0,10}\d+(?:丁目|番地?|号|-|の|ー|\d)*)", needs="市 区 町 村"),
-    rule("address", r"(?P<v>(?:\p{Hangul}+(?:특별시|광역시|특별자치시|도|시)\s)?(?:\p{Hangul}+[시군구]\s)*\p{Hangul}+(?:로|길|대로|동)(?:\d+번?길?)?\s?\d+(?:-\d+)?(?:번지|호)?)(?!\p{Hangul}{3})", needs="로 길 동"),
-    rule("address", r"(?P<v>(?:شارع|طريق|حي|عمارة|ص\.ب\.?)\s[\u0621-\u0652]+(?:\s[\u0621-\u0652]+){0,2}[،,]?\s(?:رقم\s)?\d+|\d+[،,]?\s(?:شارع|طريق)\s[\u0621-\u0652]+(?:\s[\u0621-\u0652]+){0,2})", needs="شارع طريق حي عمارة ص.ب"),
-    rule("address", r"(?P<v>(?:רחוב|רח'|שדרות|שד'|דרך|סמטת)\s[א-ת\"'\-]+(?:\s[א-ת\"'\-]+){0,2}\s\d+)", needs="רח שד דרך סמטת"),
-    rule("address", r"(?P<v>(?:मकान|फ्लैट|प्लॉट|घर)\s(?:नं\.?|नंबर|संख्या|सं\.?)\s?\d+(?:[,\s]+[\u0900-\u097F]+){0,4}|\d+[,\s]+[\u0900-\u097F]+(?:\s[\u0900-\u097F]+)?\s(?:मार्ग|रोड|नगर|गली|कॉलोनी))", needs="मकान फ्लैट प्लॉट घर मार्ग रोड नगर गली कॉलोनी"),
-    rule("postcode", r"(?<![\p{L}\d])(?P<v>(?:GIR\s?0AA|[A-PR-UWYZ](?:\d{1,2}|[A-HK-Y]\d{1,2}|\d[A-HJKPS-UW]|[A-HK-Y]\d[ABEHMNPRV-Y])\s\d[ABD-HJLNP-UW-Z]{2}))(?![\p{L}\d])"),
+    rule(
+        "address",
+        rf"(?P<v>\d{{1,5}}[A-Za-z]?,?\s(?:(?:[NSEW]|North|South|East|West)\.?\s)?(?:\p{{Lu}}[\p{{L}}\p{{M}}'\-]*\s){{1,4}}(?:{_STREET})\b\.?(?:,?\s(?:apt|apartment|unit|suite|ste|flat|floor|#)\.?\s?[\w\-]+)?)",
+        ignore_case=False,
+        check=None,
+    ),
+    rule(
+        "address",
+        rf"(?P<v>\d{{1,5}}[A-Za-z]?,?\s(?:(?:[NSEW]|North|South|East|West)\.?\s)?(?:\p{{Lu}}[\p{{L}}\p{{M}}'\-]*\s){{1,4}}(?:{'|'.join(w.capitalize() for w in _STREET.split('|'))})\b\.?(?:,?\s(?i:apt|apartment|unit|suite|ste|flat|floor|\#)\.?\s?[\w\-]+)?)",
+    ),
+    rule(
+        "address",
+        r"(?P<v>(?:P\.?\s?O\.?\s?Box|Postfach|Apartado|BP|Casella\s+postale|Skrytka\s+pocztowa)\s\d+)",
+        ignore_case=True,
+    ),
+    rule(
+        "address",
+        r"(?P<v>\d{1,4}(?:\s?(?:bis|ter|[a-c]))?,?\s(?:rue|avenue|av\.|boulevard|bd|bd\.|chemin|allée|place|impasse|quai|cours|route)\s(?:(?:de|du|des|la|le|les|l'|d')\s?)*[\p{Lu}][\p{L}\p{M}'\-]+(?:\s(?:(?:de|du|des|la|le)\s)*\p{Lu}[\p{L}'\-]+)*)",
+        ignore_case=False,
+    ),
+    rule(
+        "address",
+        r"(?<!\p{L})(?P<v>(?:[Cc]alle|C/|[Aa]venida|[Aa]vda\.?|[Pp]aseo|[Pp]laza|[Vv]ia|[Vv]iale|[Pp]iazza|[Cc]orso|[Rr]ua|[Aa]v\.|[Tt]ravessa|[Cc]arrera|[Uu]l\.|[Uu]lica|[Aa]l\.|[Oo]s\.|[Rr]ue|[Uu]lici|[Ss]tr\.|[Ss]trada|[Đđ]ường|[Οο]δός|[Οο]δού|[Λλ]εωφόρος)\s(?:(?:de|del|la|las|los|da|do|dos|das|di|della|degli|los|san)\s)*\p{Lu}?[\p{L}\p{M}.'\-]+(?:\s(?:de\s|del\s|la\s|da\s|do\s)*\p{Lu}[\p{L}\p{M}.'\-]+)*,?\s(?:n\.?º?\s?|nº\s?|nr\.?\s?|č\.\s?|αρ\.\s?)?\d+[\p{L}]?(?:/\d+)?)",
+    ),
+    rule(
+        "address",
+        r"(?<!\p{L})(?P<v>\p{Lu}[\p{L}\p{M}\-]*(?:straße|strasse|str\.|weg|platz|allee|gasse|damm|ufer|ring|straat|laan|plein|gracht|gatan|vägen|gata|veien|vej|gade|katu|tie|utca)\s\d+\s?[a-z]?(?![\p{L}\d]))",
+    ),
+    rule(
+        "address",
+        r"(?<!\p{L})(?P<v>\p{Lu}[\p{L}\p{M}\-]*\s(?:Straße|Strasse|Str\.|Weg|Platz|Allee|Gasse|Damm|Ufer|Caddesi|Cad\.|Sokak|Sok\.|Mahallesi|Mah\.|utca|út)(?:\s?No)?[:.]?\s\d+[a-z]?)",
+    ),
+    rule(
+        "address",
+        r"(?<!\p{L})(?P<v>(?:ул\.?|улица|улице|улицы|пр\.|просп\.?|пр-т|проспект|проспекте|пер\.|переулок|бульвар|бул\.|шоссе|наб\.|пл\.|площадь|вул\.|вулиця)\s\p{Lu}?[\p{L}\-.]+(?:\s\p{L}[\p{L}\-.]+)?,?\s(?:д\.?\s?|дом\s)?\d+[\p{L}]?(?:,?\s(?:корп\.?|к\.|стр\.)\s?\d+)?(?:,?\s(?:кв\.?|квартира)\s?\d+)?)",
+    ),
+    rule(
+        "address",
+        r"(?P<v>(?:[\p{Han}]{2,6}(?:省|自治区|市|县|區|区|州))*[\p{Han}\d]{1,10}(?:路|街|大道|胡同|巷|弄|街道|镇|村|小区)[\p{Han}]{0,4}\d+\s?(?:号|號|弄|室|栋|幢|楼)(?:[\p{Han}\d]{0,12}(?:室|号楼|单元|层|楼|栋))*)",
+        needs="号 號 室 栋 幢 楼 弄",
+    ),
+    rule(
+        "address",
+        r"(?P<v>(?:[\p{Han}]{2,3}[都道府県])?(?:[\p{Han}\p{Hiragana}\p{Katakana}ヶ]{1,8}[市区町村郡])+[\p{Han}\p{Hiragana}\p{Katakana}ー]{0,10}\d+(?:丁目|番地?|号|-|の|ー|\d)*)",
+        needs="市 区 町 村",
+    ),
+    rule(
+        "address",
+        r"(?P<v>(?:\p{Hangul}+(?:특별시|광역시|특별자치시|도|시)\s)?(?:\p{Hangul}+[시군구]\s)*\p{Hangul}+(?:로|길|대로|동)(?:\d+번?길?)?\s?\d+(?:-\d+)?(?:번지|호)?)(?!\p{Hangul}{3})",
+        needs="로 길 동",
+    ),
+    rule(
+        "address",
+        r"(?P<v>(?:شارع|طريق|حي|عمارة|ص\.ب\.?)\s[\u0621-\u0652]+(?:\s[\u0621-\u0652]+){0,2}[،,]?\s(?:رقم\s)?\d+|\d+[،,]?\s(?:شارع|طريق)\s[\u0621-\u0652]+(?:\s[\u0621-\u0652]+){0,2})",
+        needs="شارع طريق حي عمارة ص.ب",
+    ),
+    rule(
+        "address",
+        r"(?P<v>(?:רחוב|רח'|שדרות|שד'|דרך|סמטת)\s[א-ת\"'\-]+(?:\s[א-ת\"'\-]+){0,2}\s\d+)",
+        needs="רח שד דרך סמטת",
+    ),
+    rule(
+        "address",
+        r"(?P<v>(?:मकान|फ्लैट|प्लॉट|घर)\s(?:नं\.?|नंबर|संख्या|सं\.?)\s?\d+(?:[,\s]+[\u0900-\u097F]+){0,4}|\d+[,\s]+[\u0900-\u097F]+(?:\s[\u0900-\u097F]+)?\s(?:मार्ग|रोड|नगर|गली|कॉलोनी))",
+        needs="मकान फ्लैट प्लॉट घर मार्ग रोड नगर गली कॉलोनी",
+    ),
+    rule(
+        "postcode",
+        r"(?<![\p{L}\d])(?P<v>(?:GIR\s?0AA|[A-PR-UWYZ](?:\d{1,2}|[A-HK-Y]\d{1,2}|\d[A-HJKPS-UW]|[A-HK-Y]\d[ABEHMNPRV-Y])\s\d[ABD-HJLNP-UW-Z]{2}))(?![\p{L}\d])",
+    ),
     rule("postcode", r"(?<![\p{L}\d])(?P<v>[ABCEGHJ-NPRSTVXY]\d[A-Z]\s?\d[A-Z]\d)(?![\p{L}\d])"),
-    rule("postcode", rf"(?<![\p{{L}}\d])(?P<v>(?:{_US_STATE}),?\s\d{{5}}(?:-\d{{4}})?)(?![\p{{L}}\d])"),
+    rule(
+        "postcode",
+        rf"(?<![\p{{L}}\d])(?P<v>(?:{_US_STATE}),?\s\d{{5}}(?:-\d{{4}})?)(?![\p{{L}}\d])",
+    ),
     rule("postcode", r"(?<![\d\-.])(?P<v>\d{5}-\d{4}|\d{5}-\d{3})(?![\d\-])"),
-    rule("postcode", r"(?<![\p{L}\d])(?:zip(?:\s?code)?|post\s?code|postal\s+code|plz|postleitzahl|code\s+postal|cp|c\.p\.|código\s+postal|cap|cep|postcode|kod\s+pocztowy|индекс|почтовый\s+индекс|ταχ\.?\s*κώδικας|τ\.?κ\.?|邮编|邮政编码|郵便番号|〒|우편\s?번호|الرمز\s+البريدي|מיקוד|पिन(?:\s?कोड)?|pin\s?code)\s*(?:is\s*)?[:：.#]?\s*(?P<v>[A-Z]{0,2}-?\d[\d\s\-]{2,8}\d)(?!\d)", ignore_case=True),
-    rule("postcode", r"(?<![\p{L}\d.\-])(?P<v>(?:[DAF]-|CH-)?\d{5}|\d{2}-\d{3}|\d{3}\s\d{2})(?=\s\p{Lu}\p{Ll}{2,})", check=lambda m: "-" in m["v"] or not m["v"].endswith("00")),
+    rule(
+        "postcode",
+        r"(?<![\p{L}\d])(?:zip(?:\s?code)?|post\s?code|postal\s+code|plz|postleitzahl|code\s+postal|cp|c\.p\.|código\s+postal|cap|cep|postcode|kod\s+pocztowy|индекс|почтовый\s+индекс|ταχ\.?\s*κώδικας|τ\.?κ\.?|邮编|邮政编码|郵便番号|〒|우편\s?번호|الرمز\s+البريدي|מיקוד|पिन(?:\s?कोड)?|pin\s?code)\s*(?:is\s*)?[:：.#]?\s*(?P<v>[A-Z]{0,2}-?\d[\d\s\-]{2,8}\d)(?!\d)",
+        ignore_case=True,
+    ),
+    rule(
+        "postcode",
+        r"(?<![\p{L}\d.\-])(?P<v>(?:[DAF]-|CH-)?\d{5}|\d{2}-\d{3}|\d{3}\s\d{2})(?=\s\p{Lu}\p{Ll}{2,})",
+        check=lambda m: "-" in m["v"] or not m["v"].endswith("00"),
+    ),
     rule("postcode", r"(?P<v>〒?\s?\d{3}-\d{4})(?=\s?[\p{Han}]{2,}[都道府県市])"),
 )
 

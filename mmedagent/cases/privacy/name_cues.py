@@ -1,5 +1,7 @@
 """The words beside which a name stands: titles, labels and honorifics in many languages."""
 
+# ruff: noqa: E501 - a pattern that is broken over lines is harder to check.
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +10,7 @@ import regex
 
 from mmedagent.cases.privacy.vocabulary import also_a_name, eponyms, is_known, words_of
 
-PARTICLES = frozenset(
-    "van von de da di del della der den des du dos das la le el al bin binti ibn bint ben y e ter"
-    " zu zur af av st".split()
-)
+PARTICLES = words_of("particles")
 _CAP = r"\p{Lu}(?:[\p{L}\p{M}]|['\-](?=\p{L}))*"
 _PARTICLE = r"(?:(?:" + "|".join(sorted(PARTICLES)) + r")\s+|(?:al|el|d|l|O)['\-])"
 _CAPS = rf"(?:(?:{_PARTICLE})*{_CAP}|\p{{Lu}}\.)(?:[ ](?:{_PARTICLE})*(?:{_CAP}|\p{{Lu}}\.)){{0,4}}"
@@ -63,23 +62,20 @@ class Cue:
 def _keep(match: Any, firmly: bool) -> int:
     """Return how many characters of the group `name` are a name: up to the first other word.
 
-    After a title even `Wilson` is a person (`firmly`); else the first word must not be ordinary.
+    After a title (`firmly`) the first word is a name whatever it is, and `Wilson` is a person.
     """
     name = match["name"]
     end = 0
-    after_comma = False
     for word in _WORD.finditer(name):
         bare = word.group().strip("'.-")
         lower = bare.lower()
-        named = not is_known(lower) or also_a_name(lower) or lower in PARTICLES or len(bare) == 1
-        if not (named or (firmly and bare[:1].isupper() and not after_comma and lower in _people())):
-            if not (firmly and end == 0 and bare[:1].isupper()):
-                break
-        if end == 0 and not firmly and is_known(lower) and not also_a_name(lower):
+        named = not is_known(lower) or also_a_name(lower)
+        inner = end > 0 and (lower in PARTICLES or len(bare) == 1)
+        person = firmly and bare[:1].isupper() and (end == 0 or lower in _people())
+        if not (named or inner or person):
             break
         end = word.end()
-        after_comma = name[end : end + 1] == ","
-    while end and name[:end].rsplit(" ", 1)[-1].lower() in PARTICLES and " " in name[:end]:
+    while " " in name[:end] and name[:end].rsplit(" ", 1)[1].lower() in PARTICLES:
         end = name[:end].rindex(" ")
     return end
 
@@ -161,28 +157,86 @@ CUES: tuple[Cue, ...] = (
     # DICOM's form, and the order of indexes.
     _cue(r"(?P<name>\p{L}[\p{L}\p{M}'\- ]*\^[\p{L}\p{M}'\-^. =]*[\p{L}\p{M}.])", needs="^"),
     # Russian and Ukrainian: initials, patronymics.
-    _cue(r"(?P<name>\p{Lu}[\p{Ll}-]{2,}(?:\s\p{Lu}\.\s?\p{Lu}\.|\s\p{Lu}[\p{Ll}-]+\s\p{Lu}\p{Ll}+(?:вич|вна|вичу|вича|вной|вне|вны|ична|инична|ич)))"),
-    _cue(r"(?P<name>(?:\p{Lu}[\p{Ll}-]+\s)?\p{Lu}\p{Ll}+(?:ович|евич|овна|евна|ична|овича|евича|овны|евны)(?:\s\p{Lu}\p{Ll}+)?)"),
+    _cue(
+        r"(?P<name>\p{Lu}[\p{Ll}-]{2,}(?:\s\p{Lu}\.\s?\p{Lu}\.|\s\p{Lu}[\p{Ll}-]+\s\p{Lu}\p{Ll}+(?:вич|вна|вичу|вича|вной|вне|вны|ична|инична|ич)))"
+    ),
+    _cue(
+        r"(?P<name>(?:\p{Lu}[\p{Ll}-]+\s)?\p{Lu}\p{Ll}+(?:ович|евич|овна|евна|ична|овича|евича|овны|евны)(?:\s\p{Lu}\p{Ll}+)?)"
+    ),
     # Chinese: labels, the patient, and titles after the name.
-    _cue(rf"(?:姓名|名字|病人名|患者名|患者姓名|医师|医生|签名|报告者|审核者|联系人)\s*[:：]\s*(?P<name>{_HAN}{{2,4}}(?:·{_HAN}+)*)", needs="姓 名 医 签 报 审 联"),
-    _cue(rf"(?:患者|病人|病患|名叫|叫做|叫|我是|我叫|家属|女儿|儿子|丈夫|妻子|病号)(?!(?:{_NOT_CHINESE}))(?P<name>[{_SURNAMES}]{_HAN}{{1,2}}|(?:欧阳|司马|上官|诸葛|东方|皇甫|尉迟|公孙){_HAN}{{1,2}})(?=[,，。、:：;；（(\s？?!！]|男|女|的|因|于|有|在|现|自|左|右|入院|今|是|$)", needs="患 病 叫 是 家 女 儿 丈 妻"),
-    _cue(rf"(?<!{_HAN})(?P<name>[{_SURNAMES}]{_HAN}{{1,2}})(?:先生|女士|小姐|医生|医师|主任|教授|大夫|护士|太太|同志)", needs="先生 女士 小姐 医生 医师 主任 教授 大夫 护士 太太 同志"),
-    _cue(rf"(?:由|给|请|为|和|与|经|是|对)(?P<name>[{_SURNAMES}]{_HAN}{{0,2}}?)(?:先生|女士|小姐|医生|医师|主任|教授|大夫|护士|太太)", needs="先生 女士 小姐 医生 医师 主任 教授 大夫 护士 太太"),
+    _cue(
+        rf"(?:姓名|名字|病人名|患者名|患者姓名|医师|医生|签名|报告者|审核者|联系人)\s*[:：]\s*(?P<name>{_HAN}{{2,4}}(?:·{_HAN}+)*)",
+        needs="姓 名 医 签 报 审 联",
+    ),
+    _cue(
+        rf"(?:患者|病人|病患|名叫|叫做|叫|我是|我叫|家属|女儿|儿子|丈夫|妻子|病号)(?!(?:{_NOT_CHINESE}))(?P<name>[{_SURNAMES}]{_HAN}{{1,2}}|(?:欧阳|司马|上官|诸葛|东方|皇甫|尉迟|公孙){_HAN}{{1,2}})(?=[,，。、:：;；（(\s？?!！]|男|女|的|因|于|有|在|现|自|左|右|入院|今|是|$)",
+        needs="患 病 叫 是 家 女 儿 丈 妻",
+    ),
+    _cue(
+        rf"(?<!{_HAN})(?P<name>[{_SURNAMES}]{_HAN}{{1,2}})(?:先生|女士|小姐|医生|医师|主任|教授|大夫|护士|太太|同志)",
+        needs="先生 女士 小姐 医生 医师 主任 教授 大夫 护士 太太 同志",
+    ),
+    _cue(
+        rf"(?:由|给|请|为|和|与|经|是|对)(?P<name>[{_SURNAMES}]{_HAN}{{0,2}}?)(?:先生|女士|小姐|医生|医师|主任|教授|大夫|护士|太太)",
+        needs="先生 女士 小姐 医生 医师 主任 教授 大夫 护士 太太",
+    ),
     # Japanese: labels, honorifics.
-    _cue(rf"(?:氏名|患者名|お名前|名前|担当医|主治医|フリガナ|ふりがな|カナ)\s*[:：]\s*(?P<name>{_KANA}+(?:[ 　・]{_KANA}+)?)", needs="名 医 ナ な"),
-    _cue(rf"(?<!{_KANA})(?P<name>(?!お|患者|皆|同|多|医師|看護師|担当)[\p{{Han}}々]{{1,4}}[ 　]?[\p{{Han}}々\p{{Hiragana}}\p{{Katakana}}ー]{{0,5}}?)(?:さん|氏(?!名)|医師|先生|殿|ちゃん|くん)", needs="さん 氏 医師 先生 殿 ちゃん くん"),
-    _cue(rf"(?<!{_KANA})(?P<name>\p{{Han}}{{1,3}}[ 　][\p{{Han}}\p{{Hiragana}}\p{{Katakana}}ー]{{1,4}}|[\p{{Katakana}}ー]{{2,}}(?:[・ 　][\p{{Katakana}}ー]{{2,}})?)(?:様|さん|氏)", needs="様 さん 氏"),
-    _cue(rf"患者(?:の|は|,|、|:|：)?\s?(?P<name>\p{{Han}}{{1,3}}[ 　]\p{{Han}}{{1,3}})(?=[のはがをにで、。,（(\s]|$)", needs="患者"),
+    _cue(
+        rf"(?:氏名|患者名|お名前|名前|担当医|主治医|フリガナ|ふりがな|カナ)\s*[:：]\s*(?P<name>{_KANA}+(?:[ 　・]{_KANA}+)?)",
+        needs="名 医 ナ な",
+    ),
+    _cue(
+        rf"(?<!{_KANA})(?P<name>(?!お|患者|皆|同|多|医師|看護師|担当)[\p{{Han}}々]{{1,4}}[ 　]?[\p{{Han}}々\p{{Hiragana}}\p{{Katakana}}ー]{{0,5}}?)(?:さん|氏(?!名)|医師|先生|殿|ちゃん|くん)",
+        needs="さん 氏 医師 先生 殿 ちゃん くん",
+    ),
+    _cue(
+        rf"(?<!{_KANA})(?P<name>\p{{Han}}{{1,3}}[ 　][\p{{Han}}\p{{Hiragana}}\p{{Katakana}}ー]{{1,4}}|[\p{{Katakana}}ー]{{2,}}(?:[・ 　][\p{{Katakana}}ー]{{2,}})?)(?:様|さん|氏)",
+        needs="様 さん 氏",
+    ),
+    _cue(
+        r"患者(?:の|は|,|、|:|：)?\s?(?P<name>\p{Han}{1,3}[ 　]\p{Han}{1,3})(?=[のはがをにで、。,（(\s]|$)",
+        needs="患者",
+    ),
     # Korean: labels, the patient, titles after the name.
-    _cue(rf"(?:환자\s?(?:명|이름|성명)|성명|이름|담당의|보호자|판독의)\s*[:：은는]\s*(?P<name>\p{{Hangul}}{{2,4}})", needs="명 이름 의 자"),
-    _cue(rf"환자\s(?!(?:{_NOT_KOREAN}))(?P<name>[{_KOREAN}]\p{{Hangul}}{{1,2}})(?=[,，.\s(（]|의|은|는|이|가|을|를|님|씨|$)", needs="환자"),
-    _cue(rf"(?<!\p{{Hangul}})(?!(?:{_NOT_KOREAN})\s)(?P<name>[{_KOREAN}]\p{{Hangul}}{{1,2}})\s?(?:씨|님|환자(?!\p{{Hangul}}{{2}})|교수|선생님|의사|원장|과장|박사)(?!\p{{Hangul}}{{2,}})", needs="씨 님 환자 교수 선생 의사 원장 과장 박사"),
+    _cue(
+        r"(?:환자\s?(?:명|이름|성명)|성명|이름|담당의|보호자|판독의)\s*[:：은는]\s*(?P<name>\p{Hangul}{2,4})",
+        needs="명 이름 의 자",
+    ),
+    _cue(
+        rf"환자\s(?!(?:{_NOT_KOREAN}))(?P<name>[{_KOREAN}]\p{{Hangul}}{{1,2}})(?=[,，.\s(（]|의|은|는|이|가|을|를|님|씨|$)",
+        needs="환자",
+    ),
+    _cue(
+        rf"(?<!\p{{Hangul}})(?!(?:{_NOT_KOREAN})\s)(?P<name>[{_KOREAN}]\p{{Hangul}}{{1,2}})\s?(?:씨|님|환자(?!\p{{Hangul}}{{2}})|교수|선생님|의사|원장|과장|박사)(?!\p{{Hangul}}{{2,}})",
+        needs="씨 님 환자 교수 선생 의사 원장 과장 박사",
+    ),
     # Arabic, Hebrew, Hindi: no capitals, so titles and labels only.
-    _cue(rf"(?:السيد|السيدة|الدكتور|الدكتورة|الأستاذ|د\.|الطبيب|الطبيبة|دكتور|دكتورة|الآنسة)\s*[:/]?\s*(?P<name>{_ARS})", needs="السيد الدكتور الأستاذ د. الطبيب دكتور الآنسة"),
-    _cue(rf"(?:اسم(?:\s(?:المريض|المريضة|الطبيب|الأب|الأم|الكامل))?|الاسم(?:\sالكامل)?|المريض|المريضة|المدعو|اسمه|اسمها)\s*[:：]\s*(?P<name>{_ARS})|(?:اسم\s(?:المريض|المريضة|الطبيب)|اسمه|اسمها|المدعو|المدعوة)\s(?P<name>{_ARS})", needs="اسم المريض المدعو"),
-    _cue(rf"(?<!\p{{L}})(?P<name>(?:{_AR}\s)?(?:(?:بن|بنت|ابن|أبو|آل)\s{_AR}|عبد\s?ال{_AR})(?:\s(?!(?:{_ARABIC_STOP})\b){_AR})?)", needs="بن ابن أبو آل عبد"),
-    _cue(rf"(?:ד\"ר|פרופ'|פרופסור|מר|גב'|גברת|דוקטור|האחות|הרופא|הרופאה)\s(?P<name>{_HES})", needs="ד\"ר פרופ מר גב דוקטור האחות הרופא"),
-    _cue(rf"(?:שם(?:\s(?:המטופל|המטופלת|החולה|מלא|פרטי|משפחה))?|המטופל|המטופלת|החולה|מטופל|מטופלת)\s*:\s*(?P<name>{_HES})|(?:שם\s(?:המטופל|המטופלת|החולה)|ששמו|ששמה)\s(?P<name>{_HES})", needs="שם טופל חולה"),
-    _cue(rf"(?:श्री|श्रीमती|श्रीमान|सुश्री|कुमारी|डॉ\.?|डॉक्टर|प्रो\.?)\s(?P<name>{_HIS})", needs="श्री सुश्री कुमारी डॉ प्रो"),
-    _cue(rf"(?:नाम|मरीज|रोगी|मरीज़|चिकित्सक)\s*[:：]\s*(?P<name>{_HIS})|(?:रोगी|मरीज|मरीज़)\sका\sनाम\s(?P<name>{_HIS})", needs="नाम मरीज रोगी चिकित्सक"),
+    _cue(
+        rf"(?:السيد|السيدة|الدكتور|الدكتورة|الأستاذ|د\.|الطبيب|الطبيبة|دكتور|دكتورة|الآنسة)\s*[:/]?\s*(?P<name>{_ARS})",
+        needs="السيد الدكتور الأستاذ د. الطبيب دكتور الآنسة",
+    ),
+    _cue(
+        rf"(?:اسم(?:\s(?:المريض|المريضة|الطبيب|الأب|الأم|الكامل))?|الاسم(?:\sالكامل)?|المريض|المريضة|المدعو|اسمه|اسمها)\s*[:：]\s*(?P<name>{_ARS})|(?:اسم\s(?:المريض|المريضة|الطبيب)|اسمه|اسمها|المدعو|المدعوة)\s(?P<name>{_ARS})",
+        needs="اسم المريض المدعو",
+    ),
+    _cue(
+        rf"(?<!\p{{L}})(?P<name>(?:{_AR}\s)?(?:(?:بن|بنت|ابن|أبو|آل)\s{_AR}|عبد\s?ال{_AR})(?:\s(?!(?:{_ARABIC_STOP})\b){_AR})?)",
+        needs="بن ابن أبو آل عبد",
+    ),
+    _cue(
+        rf"(?:ד\"ר|פרופ'|פרופסור|מר|גב'|גברת|דוקטור|האחות|הרופא|הרופאה)\s(?P<name>{_HES})",
+        needs='ד"ר פרופ מר גב דוקטור האחות הרופא',
+    ),
+    _cue(
+        rf"(?:שם(?:\s(?:המטופל|המטופלת|החולה|מלא|פרטי|משפחה))?|המטופל|המטופלת|החולה|מטופל|מטופלת)\s*:\s*(?P<name>{_HES})|(?:שם\s(?:המטופל|המטופלת|החולה)|ששמו|ששמה)\s(?P<name>{_HES})",
+        needs="שם טופל חולה",
+    ),
+    _cue(
+        rf"(?:श्री|श्रीमती|श्रीमान|सुश्री|कुमारी|डॉ\.?|डॉक्टर|प्रो\.?)\s(?P<name>{_HIS})",
+        needs="श्री सुश्री कुमारी डॉ प्रो",
+    ),
+    _cue(
+        rf"(?:नाम|मरीज|रोगी|मरीज़|चिकित्सक)\s*[:：]\s*(?P<name>{_HIS})|(?:रोगी|मरीज|मरीज़)\sका\sनाम\s(?P<name>{_HIS})",
+        needs="नाम मरीज रोगी चिकित्सक",
+    ),
 )

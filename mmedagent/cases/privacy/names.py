@@ -21,12 +21,9 @@ _TOKEN = regex.compile(
 _CAPITAL = regex.compile(r"\p{Lu}")
 _MIXED = regex.compile(r"\p{Lu}\p{M}*(?:['\-·]?\p{Lu})?[\p{Ll}\p{M}]")
 _ENDS_SENTENCE = frozenset(".?!:;\"'([{«¿¡„|/\n")
-_ENGLISH = frozenset("the is are was of in on this that which what does with and for has shows".split())
-_GERMAN = frozenset(
-    "der die das und ist welche welches welcher auf dem den eine einer eines ein im zu sehen"
-    " wird".split()
-)
 _LEAST_TITLE_SHARE = 0.6
+_LONG_CAPITALS = 5
+"""Letters from which a word all in capitals is no abbreviation."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +118,8 @@ class _Manner:
         lower = {token.text.lower() for token in words}
         return cls(
             titles=len(long) > 1 and capitals >= _LEAST_TITLE_SHARE * len(long),
-            english=bool(lower & _ENGLISH),
-            german=len(lower & _GERMAN) >= 2,
+            english=bool(lower & words_of("english")),
+            german=len(lower & words_of("german")) >= 2,
         )
 
 
@@ -202,10 +199,8 @@ def is_strange(word: str) -> bool:
     bare = word.removesuffix("'s").removesuffix("'")
     if len(bare.rstrip(".")) < 2:
         return False
-    if not _MIXED.match(bare):
-        # All capitals: an abbreviation, unless it is long.
-        if not bare.isupper() or len(bare) < 5:
-            return False
+    if not _MIXED.match(bare) and (not bare.isupper() or len(bare) < _LONG_CAPITALS):
+        return False
     parts = regex.split(r"[-'·]", bare.lower())
     long = [part for part in parts if len(part) > 2] or parts
     if any(part in eponyms() for part in long) or bare.lower() in eponyms():

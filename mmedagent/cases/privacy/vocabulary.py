@@ -84,6 +84,7 @@ def tables() -> dict[str, Any]:
     return dict(yaml.safe_load(text))
 
 
+@cache
 def words_of(table: str) -> frozenset[str]:
     """Return the lower-case words of one table, which is written as running text."""
     return frozenset(str(tables()[table]).lower().split())
