@@ -3,7 +3,7 @@
 import math
 import re
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _LETTER = re.compile(r"\(?([A-Za-z])[).:]?")
+_normal = lru_cache(4096)(normalise)
+"""Options repeat from row to row."""
 _SHORT = 200
 """Characters of a subject, a type or an attribute."""
 
@@ -169,7 +171,7 @@ class RowReader:
             raise self._note(column, f"{len(options)} options", f"{len(LETTERS)} are the most")
         first: dict[str, int] = {}
         for number, (name, text) in enumerate(options, 1):
-            other = first.setdefault(normalise(text), number)
+            other = first.setdefault(_normal(text), number)
             if other != number:
                 raise self._note(name, f"options {other} and {number} are the same", "mend one")
         return tuple(text for _, text in options)
@@ -193,8 +195,10 @@ class RowReader:
         """Return which option an answer means; two that match are met before, as the same."""
         how = self.mapping.answer.given_as
         if how == "text":
-            normal = [normalise(option) for option in options]
-            return normal.index(normalise(text)) if normalise(text) in normal else None
+            if text in options:
+                return options.index(text)
+            normal, said = [_normal(option) for option in options], _normal(text)
+            return normal.index(said) if said in normal else None
         if how == "letter":
             letter = _LETTER.fullmatch(text)
             return LETTERS.index(letter[1].upper()) if letter else None
