@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -85,7 +84,7 @@ def _ask(interview: "Interview") -> None:
             answer = typer.prompt(
                 f"{question.text}{hint}", default=proposal or ("" if not question.needed else None)
             )
-        except click.Abort:
+        except typer.Abort:
             raise UsageError(
                 f"stopped at {question.name}; nothing was written. Without a terminal give every"
                 " field with --set, and --yes"

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 _HEAD = 2**18
 _MOST_DISTINCT = 10_000
-_DATA = re.compile(r"[\d\s.,/:-]*|.*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}.*|.*@.*", re.S)
+_DATA = re.compile(
+    r"[\d\s.,/:-]*|.*\d{1,4}[./-]\d{1,2}[./-]\d{1,4}.*|.*@.*"
+    r"|.*\.(?:png|jpe?g|tiff?|bmp|gif|dcm|nii|gz)",
+    re.S | re.I,
+)
+"""A first row with such a cell names no columns: it is empty, a number, a date, a file, ..."""
 _FOLDERS = 200
 """Folders of the release that are tried as what a column's paths are relative to."""
 
@@ -123,7 +128,7 @@ def column_names(release: "Release", table: TableFile) -> tuple[str, ...]:
         raise BadDataError(
             f"{table.path}: its first row cannot be read; see its encoding"
         ) from None
-    if any(_DATA.fullmatch(name) or f"/{name}" in release for name in names):
+    if any(_DATA.fullmatch(name) for name in names):
         raise BadDataError(
             f"{table.path} row 1: no names of columns but data, or a column without a name; put a"
             " first row that names every column"
