@@ -1,7 +1,7 @@
 """The hub's conversions of the original sets: a Parquet file with image, question and answer.
 
 They keep the pictures and words and leave most labels out. What is missing is derived here by one
-rule, said in `docs/benchmarks.md`, and nothing is guessed beyond it.
+rule, said in `docs/benchmarks-data.md`, and nothing is guessed beyond it.
 """
 
 from collections import Counter

@@ -25,8 +25,9 @@ SUBJECTS = (
     "Public_Health",
 )
 _SPLITS: dict[str, Split] = {"dev": "validation", "validation": "test", "test": "test"}
-"""The file's word -> split. The answers of MMMU's own test are withheld, so its `validation`
-is what results are reported on, and its `dev`, five questions a subject, what may be looked at."""
+"""The file's word -> split. Nothing of MMMU is for training: `dev` has five questions a subject to
+look at, `validation` is what results are reported on, and `test` had its answers withheld for
+years, so that it alone would make most releases empty."""
 _IMAGES = tuple(f"image_{number}" for number in range(1, 8))
 _WANTED = ("id", "question", "options", "answer", "question_type", "img_type", "image_1")
 _ALSO = (*_IMAGES[1:], "subfield", "topic_difficulty")

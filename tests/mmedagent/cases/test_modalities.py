@@ -1,5 +1,7 @@
 """The reviewed table gives each modality, however it is spelled, its one specialty."""
 
+from pathlib import Path
+
 import pytest
 
 from mmedagent.cases.case import SPECIALTIES
@@ -54,3 +56,10 @@ def test_every_specialty_has_a_modality_and_every_row_a_reason() -> None:
     for row in table():
         assert row.why.endswith(".") and len(row.why) > 20
         assert canonical(row.modality) == row.modality
+
+
+def test_the_documentation_has_the_whole_table() -> None:
+    text = (Path(__file__).parents[3] / "docs/benchmarks-data.md").read_text("utf-8")
+    for row in table():
+        cells = [row.modality, row.specialty or "none", ", ".join(row.aliases), row.why]
+        assert f"| {' | '.join(cells)} |" in text
