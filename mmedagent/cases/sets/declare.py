@@ -14,6 +14,7 @@ from mmedagent import atomic
 from mmedagent.cases.sets.arrival import place_release, release_digest
 from mmedagent.cases.sets.lock import DATA, LOCK, Locked, read_lock
 from mmedagent.cases.sets.members import members_file
+from mmedagent.cases.sets.revisions import parse
 from mmedagent.cases.sets.stage import MERGED, add_stage, reproduce
 from mmedagent.cases.store import read_manifest
 from mmedagent.errors import BadDataError, MMedAgentError, StorageError, UsageError
@@ -108,6 +109,8 @@ def _make(
 def _check(root: Path, request: Request) -> None:
     if not (root / "dvc.yaml").is_file() or not (root / PARAMS).is_file():
         raise UsageError(f"no dvc.yaml in {root}: run this in a checkout of the project")
+    if parse(request.name) != (request.name, None):  # before a path is made of it
+        raise UsageError(f"{request.name!r} is no name: lower-case letters, digits and dashes")
     if request.name in RESERVED:
         raise UsageError(f"{request.name!r} is taken: a data set is not called {_or(RESERVED)}")
     if request.source == MERGED:

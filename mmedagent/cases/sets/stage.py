@@ -36,9 +36,11 @@ CODE = (
     "mmedagent/cases/privacy",
     "mmedagent/cases/sources",
     "mmedagent/cases/writer.py",
+    "mmedagent/consultation/normalise.py",
 )
 """The code that decides the bytes of a set made of a release."""
 MERGE_CODE = (
+    "mmedagent/cases/case.py",
     "mmedagent/cases/layout.py",
     "mmedagent/cases/sets/members.py",
     "mmedagent/cases/sets/merge.py",
