@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
 
-import click
 import typer
+import typer.exceptions
 from rich.console import Console
 
 from mmedagent.cli import consult, data, gate, recipe, report, serve, store, study, ui
@@ -64,12 +64,12 @@ def main() -> None:
         console.print(f"[bold red]{type(error).__name__}[/]: ", end="")
         console.print(str(error), markup=False, soft_wrap=True)
         sys.exit(int(error.exit_code))
-    except click.exceptions.Exit as stop:
+    except typer.Exit as stop:
         sys.exit(stop.exit_code)
-    except click.ClickException as error:
-        error.show()
+    except typer.exceptions.TyperException as error:
+        error.show()  # type: ignore[attr-defined]  # Its usage errors have no public class.
         sys.exit(int(ExitCode.USAGE))
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         console.print("interrupted")
         sys.exit(130)
     # Without standalone mode click returns the code of `raise typer.Exit(code)`.
