@@ -66,7 +66,11 @@ def add_cases(
     place = work / work_key(recipe, root)
     for other in [path for path in work.glob("*") if path != place]:
         shutil.rmtree(other, ignore_errors=True)  # of a declaration or code that is no more
-    with stop_requests() as stop, open_release(release_path, recipe.limits) as release:
+    shutil.rmtree(place / "release", ignore_errors=True)  # unpacked by one that was killed
+    with (
+        stop_requests() as stop,
+        open_release(release_path, recipe.limits, place / "release") as release,
+    ):
         found = survey(source, release, recipe, lambda done: tell("reading tables", done, None))
         workers = 1 if found.cases < _FEW else jobs or _cores()
         sums = _convert(recipe, release, found, place, workers, tell, stop)
