@@ -58,10 +58,11 @@ class Pictures:
 
     def _convert(self, data: bytes, source: SourceImage) -> Stored:
         decoded = decode(data, source.view, self._recipe.limits, source.place)
-        cleaned = self._cleaner.clean(decoded.image, source.place)
-        image = fitted(cleaned.image, self._recipe.images.max_side)
+        # What is stored is searched: text that scaling made unreadable needs no painting over.
+        image = fitted(decoded.image, self._recipe.images.max_side)
+        cleaned = self._cleaner.clean(image, source.place)
         return Stored(
-            encoded(image, jpeg=data.startswith(b"\xff\xd8")),
+            encoded(cleaned.image, jpeg=data.startswith(b"\xff\xd8")),
             cleaned.regions,
             decoded.dicom_removed,
             decoded.facts.get("kind") == "dicom",
