@@ -8,7 +8,7 @@ group, each in one transaction: what a killed run has written stays, and the nex
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,19 +152,14 @@ def open_facts(folder: Path, key: dict[str, Any]) -> Iterator[Facts]:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / FACTS
     about = json.dumps({"key": digest_value(key), "layout": LAYOUT}, sort_keys=True)
-    connection = _connect(path)
-    try:
-        if _about(connection) != about:
-            connection.close()
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{path}{suffix}").unlink(missing_ok=True)
-            connection = _connect(path)
-            connection.executescript(_TABLES)
-            with connection:
-                connection.execute("INSERT INTO about VALUES ('about', ?)", (about,))
+    if _about(path) != about:
+        for suffix in ("", "-wal", "-shm"):
+            Path(f"{path}{suffix}").unlink(missing_ok=True)
+        with closing(_connect(path)) as fresh, fresh:
+            fresh.executescript(_TABLES)
+            fresh.execute("INSERT INTO about VALUES ('about', ?)", (about,))
+    with closing(_connect(path)) as connection:
         yield Facts(path, connection)
-    finally:
-        connection.close()
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -177,9 +172,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _about(connection: sqlite3.Connection) -> str | None:
+def _about(path: Path) -> str | None:
+    """Return what the facts in the file were made of, None when there are none that can be read."""
     try:
-        row = connection.execute("SELECT value FROM about WHERE key = 'about'").fetchone()
-    except sqlite3.DatabaseError:  # no such table: new, or killed while it was made
+        with closing(_connect(path)) as connection:
+            row = connection.execute("SELECT value FROM about WHERE key = 'about'").fetchone()
+    except sqlite3.DatabaseError:  # new, killed while it was made, or no database at all
         return None
     return str(row[0]) if row else None

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ from mmedagent.cases.checkpoint import run_checkpoint
 from mmedagent.cases.docs_page import docs_page
 from mmedagent.cases.facts import Facts, open_facts
 from mmedagent.cases.findings import balance, pictures, questions
+from mmedagent.cases.findings.drift import Distributions, distributions_of, drift, read_before
 from mmedagent.cases.findings.finding import Finding, counts, keep_findings, kept_findings
 from mmedagent.cases.findings.kinds import KINDS, policy_of
 from mmedagent.cases.findings.page import findings_page
-from mmedagent.cases.findings.reviews import reviews_of
+from mmedagent.cases.findings.reviews import Reviews, reviews_of
 from mmedagent.cases.findings.thumbnails import read_images
 from mmedagent.cases.gathering import gather
 from mmedagent.cases.source_rules import RULES
@@ -25,6 +27,7 @@ from mmedagent.errors import BadDataError
 from mmedagent.interrupt import StopRequest, stop_requests
 from mmedagent.recipes.data import FindingKind, Policy, ValidationRecipe
 
+Check = Callable[[], Iterator[Finding]]
 LISTED = 1_000
 """Findings of a kind that are listed one by one; the counts are of all."""
 _NAMED = 5
@@ -68,45 +71,23 @@ def validate(
     """
     manifest = read_manifest(cases)
     reviewed = reviews_of(cases, str(manifest["name"]), reviews)
-    earlier = None if before is None else balance.read_before(before)
-    tell = telling(tell)
+    earlier = None if before is None else read_before(before)
     place = work or out.with_name(f".{out.name}.work")
     key = {"data": manifest["digest"], "recipe": _deciding_facts(recipe)}
     with open_facts(place, key) as facts:
         with stop_requests() as stop:
-            total = gather(facts, cases, manifest, recipe, tell, stop, workers)
-            sources = _sources(facts)
-            now = balance.distributions_of(cases)
-            policies = _policies(recipe, sources)
-            checks = _checks(facts, recipe, policies, earlier, now)
-            keep_findings(facts, _run(checks, tell, stop, place), policies, reviewed)
-            tell("expectations", 0, None)
-            results, pages = run_checkpoint(facts.path, recipe, sources)
-            if stop.asked:
-                raise stop.stopped(str(place))
+            run = _Run(cases, manifest, recipe, facts, telling(tell), stop)
+            gather(facts, cases, manifest, recipe, run.tell, stop, workers)
+            now = distributions_of(cases)
+            pages, results = _judge(run, reviewed, earlier, now)
         listed = list(kept_findings(facts, LISTED))
-        stale = [r.model_dump(mode="json") for r in reviewed.stale() if r.kind != "label_noise"]
-        summary = {
-            "schema": 2,
-            "success": all(one["success"] for one in results if one["severity"] == "stop")
-            and not any(kind["stop"] for kind in counts(facts).values()),
-            "cases": total,
-            "images": facts.one("SELECT COUNT(*) FROM pictures"),
-            "sources": sources,
-            "expectations": len(results),
-            "data_set": manifest["name"],
-            "data_digest": manifest["digest"],
-            "findings": counts(facts),
-            "drift_judged": earlier is not None,
-            "stale_reviews": stale,
-            "results": results,
-        }
+        summary = _summary(run, results, reviewed) | {"drift_judged": earlier is not None}
         read = partial(read_images, cases, manifest, facts)
+        content = {name: summary[name] for name in ("schema", "data_set", "data_digest")}
+        found = {"findings": listed, "stale": summary["stale_reviews"]}
         with atomic.new_folder(out) as aside:
             atomic.write_text(aside / "index.html", docs_page(summary, pages))
             atomic.write_text(aside / "findings.html", findings_page(summary, listed, read))
-            content = {"schema": 1, "data_set": manifest["name"], "data_digest": manifest["digest"]}
-            found = {"findings": listed, "stale": stale}
             atomic.write_json(aside / "findings.json", content | found)
             atomic.write_json(aside / "distributions.json", content | {"distributions": now})
             atomic.write_json(aside / "validation.json", summary)
@@ -116,14 +97,64 @@ def validate(
     return summary
 
 
+@dataclass(frozen=True)
+class _Run:
+    """One validation at work."""
+
+    cases: Path
+    manifest: dict[str, Any]
+    recipe: ValidationRecipe
+    facts: Facts
+    tell: Tell
+    stop: StopRequest
+
+    @property
+    def sources(self) -> list[str]:
+        """The suites that occur, in the order of the rules."""
+        there = {suite for (suite,) in self.facts.rows("SELECT DISTINCT suite FROM cases")}
+        return [name for name in RULES if name in there]
+
+    def obey(self) -> None:
+        """Stop here when that was asked for; the facts stay."""
+        if self.stop.asked:
+            raise self.stop.stopped(str(self.facts.path.parent))
+
+
+def _judge(
+    run: _Run, reviewed: Reviews, before: Distributions | None, now: Distributions
+) -> tuple[dict[str, str], list[dict[str, Any]]]:
+    """Find what the whole set shows, then run the suites; return their pages and results."""
+    policies = _policies(run.recipe, run.sources)
+    checks = _checks(run, policies, before, now)
+    keep_findings(run.facts, _found(checks, run), policies, reviewed)
+    run.tell("expectations", 0, None)
+    results, pages = run_checkpoint(run.facts.path, run.recipe, run.sources)
+    run.obey()
+    return pages, results
+
+
+def _summary(run: _Run, results: list[dict[str, Any]], reviewed: Reviews) -> dict[str, Any]:
+    found = counts(run.facts)
+    stale = [each for each in reviewed.stale() if each.kind != "label_noise"]
+    holds = all(one["success"] for one in results if one["severity"] == "stop")
+    return {
+        "schema": 2,
+        "success": holds and not any(kind["stop"] for kind in found.values()),
+        "cases": run.facts.one("SELECT COUNT(*) FROM cases"),
+        "images": run.facts.one("SELECT COUNT(*) FROM pictures"),
+        "sources": run.sources,
+        "expectations": len(results),
+        "data_set": run.manifest["name"],
+        "data_digest": run.manifest["digest"],
+        "findings": found,
+        "stale_reviews": [each.model_dump(mode="json") for each in stale],
+        "results": results,
+    }
+
+
 def _deciding_facts(recipe: ValidationRecipe) -> dict[str, Any]:
     """Return the part of the recipe that decides the facts of a row."""
     return recipe.model_dump(include={"max_pixels", "max_bytes"})
-
-
-def _sources(facts: Facts) -> list[str]:
-    there = {suite for (suite,) in facts.rows("SELECT DISTINCT suite FROM cases")}
-    return [name for name in RULES if name in there]
 
 
 def _policies(recipe: ValidationRecipe, sources: list[str]) -> dict[FindingKind, Policy]:
@@ -136,17 +167,14 @@ def _policies(recipe: ValidationRecipe, sources: list[str]) -> dict[FindingKind,
     return policies
 
 
-Check = Callable[[], Iterator[Finding]]
-
-
 def _checks(
-    facts: Facts,
-    recipe: ValidationRecipe,
+    run: _Run,
     policies: Mapping[FindingKind, Policy],
-    before: Mapping[str, Mapping[str, int]] | None,
-    now: Mapping[str, Mapping[str, int]],
+    before: Distributions | None,
+    now: Distributions,
 ) -> dict[FindingKind, Check]:
     """Return the checks to run, in order: `hidden_case` needs what the picture checks found."""
+    facts, recipe = run.facts, run.recipe
     checks: dict[FindingKind, Check] = {
         "constant_image": lambda: pictures.flat_images(facts, recipe, constant=True),
         "blank_image": lambda: pictures.flat_images(facts, recipe, constant=False),
@@ -162,20 +190,17 @@ def _checks(
         "option_order": lambda: balance.option_order(facts, recipe),
     }
     if before is not None:
-        checks["drift"] = lambda: balance.drift(before, now, recipe)
+        checks["drift"] = lambda: drift(before, now, recipe)
     pictures.forget_alike(facts)
     return {kind: check for kind, check in checks.items() if policies[kind] != "off"}
 
 
-def _run(
-    checks: Mapping[FindingKind, Check], tell: Tell, stop: StopRequest, place: Path
-) -> Iterator[Finding]:
+def _found(checks: Mapping[FindingKind, Check], run: _Run) -> Iterator[Finding]:
     for number, check in enumerate(checks.values()):
-        tell("checking the whole set", number, len(checks))
+        run.tell("checking the whole set", number, len(checks))
         yield from check()
-        if stop.asked:
-            raise stop.stopped(str(place))
-    tell("checking the whole set", len(checks), len(checks))
+        run.obey()
+    run.tell("checking the whole set", len(checks), len(checks))
 
 
 def _message(

@@ -1,12 +1,10 @@
-"""What is too frequent: a specialty, an answer, a letter; and what moved since another version."""
+"""What is too frequent in a data set: a specialty, an answer, a letter."""
 
-import math
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from mmedagent.cases.facts import Facts
-from mmedagent.cases.findings.finding import KEPT_CASES, Finding
+from mmedagent.cases.findings.finding import KEPT_CASES, Finding, unlikely
 from mmedagent.recipes.data import ValidationRecipe
 
 LEARNING_POOL = "train"
@@ -14,7 +12,7 @@ LEARNING_POOL = "train"
 _LEAST_REPEATED = 3
 """An option list that occurs so often in one order alone has that order by construction."""
 _LEAST_CASES = 20
-"""With fewer cases nothing is said about letters or drift."""
+"""With fewer cases nothing is said about letters."""
 
 
 def rare_specialties(facts: Facts, recipe: ValidationRecipe) -> Iterator[Finding]:
@@ -100,7 +98,7 @@ def option_order(facts: Facts, recipe: ValidationRecipe) -> Iterator[Finding]:
                     "option_order",
                     (source, str(options), letter),
                     f"{source}, {options} options: {said}, chance {1 / options:.2f}"
-                    f" (p {_power(chance)})",
+                    f" (p {unlikely(chance)})",
                     tuple((position, said) for (position,) in rows),
                     count,
                 )
@@ -119,98 +117,3 @@ def _shuffled(facts: Facts) -> dict[tuple[str, int], dict[str, int]]:
     for source, options, letter, count in rows:
         table.setdefault((str(source), int(options)), {})[str(letter)] = int(count)
     return table
-
-
-def drift(
-    before: Mapping[str, Mapping[str, int]],
-    after: Mapping[str, Mapping[str, int]],
-    recipe: ValidationRecipe,
-) -> Iterator[Finding]:
-    """Yield the distributions that moved: name of the distribution -> category -> cases.
-
-    Moved: the total variation distance is over `max_drift`, and a chi-square test of homogeneity
-    finds it unlikelier than `alpha`. The finding's id holds both distributions, so that a review of
-    one drift does not cover the next.
-    """
-    from mmedagent.cases.sets.distributions import distance
-
-    for name in sorted({*before, *after}):
-        one, two = before.get(name, {}), after.get(name, {})
-        if min(sum(one.values()), sum(two.values())) < _LEAST_CASES:
-            continue
-        moved = distance(one, two)
-        if moved <= recipe.max_drift:
-            continue
-        chance = _homogeneity(one, two)
-        if chance < recipe.alpha:
-            yield Finding(
-                "drift",
-                (name, *(f"{key}={value}" for key, value in sorted([*one.items(), *two.items()]))),
-                f"{name}: total variation {moved:.2f}, at most {recipe.max_drift:g};"
-                f" Jensen-Shannon {_jensen_shannon(one, two):.2f} bit; chi-square p"
-                f" {_power(chance)}; {sum(one.values())} cases before, {sum(two.values())} now",
-                count=sum(two.values()),
-            )
-
-
-def _homogeneity(one: Mapping[str, int], two: Mapping[str, int]) -> float:
-    from scipy.stats import chi2_contingency
-
-    keys = sorted({*one, *two})
-    table = [[counts.get(key, 0) for key in keys] for counts in (one, two)]
-    return float(chi2_contingency(table).pvalue) if len(keys) > 1 else 1.0
-
-
-def _jensen_shannon(one: Mapping[str, int], two: Mapping[str, int]) -> float:
-    """Return the Jensen-Shannon divergence in bits, 0 to 1."""
-    totals = sum(one.values()), sum(two.values())
-    divergence = 0.0
-    for key in {*one, *two}:
-        p, q = one.get(key, 0) / totals[0], two.get(key, 0) / totals[1]
-        middle = (p + q) / 2
-        divergence += sum(share * math.log2(share / middle) / 2 for share in (p, q) if share)
-    return divergence
-
-
-def _power(chance: float) -> str:
-    return "below 1e-12" if chance < 1e-12 else f"{chance:.1g}"
-
-
-def read_before(path: Path) -> Mapping[str, Mapping[str, int]]:
-    """Return the distributions of the version before, from its folder or `distributions.json`.
-
-    Raises `BadDataError` when it is neither.
-    """
-    import json
-
-    from mmedagent.errors import BadDataError
-
-    if path.is_dir():
-        return distributions_of(path)
-    try:
-        content = json.loads(path.read_bytes())
-        return {
-            str(name): {str(key): int(count) for key, count in counts.items()}
-            for name, counts in content["distributions"].items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadDataError(
-            f"{path} has no distributions: {type(error).__name__}. Give a data version's folder,"
-            " or the `distributions.json` of its validation"
-        ) from None
-
-
-def distributions_of(folder: Path) -> dict[str, dict[str, int]]:
-    """Return what drift is judged by: categories, and the answers of each question type."""
-    from mmedagent.cases.sets.distributions import ANSWERS, distributions
-
-    counted = distributions(folder, images=False).categories
-    found = {name: dict(counts) for name, counts in counted.items() if name != ANSWERS}
-    for kind in found["question_type"]:
-        start = f"{kind}: "
-        answers = {
-            k.removeprefix(start): n for k, n in counted[ANSWERS].items() if k.startswith(start)
-        }
-        if answers:
-            found[f"answers to {kind}"] = answers
-    return found

@@ -142,3 +142,8 @@ def counts(facts: Facts) -> dict[str, dict[str, int]]:
     for kind, state, count in rows:
         table.setdefault(kind, {"stop": 0, "warn": 0, "reviewed": 0})[state] = count
     return {kind: table[kind] for kind in KINDS if kind in table}
+
+
+def unlikely(chance: float) -> str:
+    """Return a probability as a sentence has it."""
+    return "below 1e-12" if chance < 1e-12 else f"{chance:.1g}"
