@@ -110,7 +110,7 @@ def data_of(home: Path, version: str) -> str:
         " AND r.lifecycle_stage = 'active' ORDER BY r.start_time LIMIT 1"
     )
     rows = _rows(home, query, (version,))
-    return rows[0][0] if rows else NONE
+    return rows[0][0].removesuffix(".dir") if rows else NONE
 
 
 def _aliased(home: Path, alias: str) -> VersionRecord | None:

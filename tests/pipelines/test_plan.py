@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,27 @@ def test_the_champion_decides_the_evaluation_and_never_the_training() -> None:
     assert changed(plan(), other) == AFTER_TRAINING
     assert asked == [plan().challenger]
     assert other.tasks["evaluate"].versions["champion"] == "f" * 64
+
+
+def test_validation_alone_knows_the_data_that_the_champion_was_made_of() -> None:
+    def planned(data: str, recipe: Recipe = RECIPE) -> Plan:
+        return make_plan(ROOT, recipe, VERSIONS, lambda _: "f" * 64, lambda _version: data)
+
+    one, other = planned("1" * 32), planned("2" * 32)
+    assert one.tasks["validate"].versions == {"before": "1" * 32}
+    assert changed(one, other) == {"validate"}
+    assert list(one.tasks) == [task.name for task in TASKS]
+    assert planned(VERSIONS.data).tasks["validate"].versions == {"before": "none"}
+    assert plan().tasks["validate"].versions == {"before": "none"}
+    values = RECIPE.model_dump(mode="json")
+    values["validation"]["policy"] = {"drift": "off"}
+    deaf = planned("1" * 32, Recipe.model_validate(values))
+    assert deaf.tasks["validate"].versions == {"before": "none"}
+
+
+def test_how_the_data_was_named_decides_nothing() -> None:
+    named = replace(VERSIONS, name="vqa-rad", revision="v1.0", manifest="a" * 64)
+    assert plan(versions=named).digest == plan().digest
 
 
 def test_the_challengers_digest_covers_what_trains_it_and_nothing_later() -> None:

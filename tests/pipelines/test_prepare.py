@@ -5,11 +5,22 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mmedagent.cases.sets.lock import folder_md5
+from mmedagent.cases.store import write_cases
 from mmedagent.errors import BadDataError, UsageError
+from mmedagent.recipes.declarations import declaration_path, declaration_text
 from mmedagent.recipes.params import render
 from mmedagent.recipes.resolve import resolve
+from mmedagent.recipes.sets import DataSetRecipe, SourceRecipe
 from pipelines.plan import Versions
-from pipelines.prepare import _stamp, check_checkout, read_versions
+from pipelines.prepare import (
+    _stamp,
+    check_checkout,
+    check_working_tree,
+    checked_versions,
+    read_versions,
+)
+from tests.mmedagent.cases.examples import data_set
 
 
 @pytest.fixture
@@ -76,3 +87,53 @@ def test_the_stamp_notices_what_dvc_would(checkout: Path, changed: str) -> None:
     path = checkout / changed
     path.write_bytes(path.read_bytes() + b"\n")
     assert _stamp(checkout) != before
+
+
+def test_declared_sets_that_params_lacks_are_refused(checkout: Path) -> None:
+    recipe = DataSetRecipe(
+        name="rad", source=SourceRecipe(name="vqa-rad"), release="data/x", sha256="0" * 64
+    )
+    path = declaration_path(checkout, "rad")
+    path.parent.mkdir(parents=True)
+    path.write_text(declaration_text(recipe))
+    with pytest.raises(UsageError, match="declarations in data/sets say: `make params`"):
+        check_checkout(checkout, resolve("laptop"))
+    (checkout / "params.yaml").write_text(render(root=checkout))
+    check_checkout(checkout, resolve("laptop"))
+
+
+def test_a_run_on_another_set_takes_its_version_and_names_it(checkout: Path) -> None:
+    manifest = write_cases(checkout / "data/rad", "rad", data_set(1))
+    rad = folder_md5(checkout / "data/rad")
+    lock(checkout, data_starter="d" * 32, models_base="b" * 32, models_panel="e" * 32)
+    with pytest.raises(UsageError, match="no version of the data set 'rad'; it has starter"):
+        read_versions(checkout, "rad")
+    lock(checkout, data_rad=f"{rad}.dir", models_base="b" * 32, models_panel="e" * 32)
+    assert check_working_tree(checkout, "rad") == "rad"
+    versions = checked_versions(checkout, f"rad@{rad}")
+    assert versions == Versions(
+        rad, "b" * 32, "e" * 32, name="rad", revision=rad, manifest=manifest["digest"]
+    )
+
+
+def test_a_working_tree_with_other_data_is_refused_before_anything_is_built(
+    checkout: Path,
+) -> None:
+    assert check_working_tree(checkout, "starter") == "starter"  # never built: built first
+    write_cases(checkout / "data/rad", "rad", data_set(1))
+    lock(checkout, data_rad="c" * 32, data_starter="d" * 32)
+    for name in ("rad", "starter"):
+        with pytest.raises(BadDataError, match=rf"data/{name} is not the version that dvc\.lock"):
+            check_working_tree(checkout, name)
+    with pytest.raises(UsageError, match=r"dvc\.lock pins rad at cccccccc"):
+        check_working_tree(checkout, "rad@" + "a" * 32)
+
+
+def test_the_stamp_covers_the_set_that_is_pushed(checkout: Path) -> None:
+    stages = yaml.safe_load((checkout / "dvc.yaml").read_text())
+    stages["stages"]["rad"] = {"cmd": "make", "outs": ["data/rad"]}
+    (checkout / "dvc.yaml").write_text(yaml.safe_dump(stages))
+    names = ("starter", "base", "panel", "rad")
+    before = _stamp(checkout, names)
+    write_cases(checkout / "data/rad", "rad", data_set(1))
+    assert _stamp(checkout, names) != before and _stamp(checkout) == _stamp(checkout)

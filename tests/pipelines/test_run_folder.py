@@ -70,6 +70,9 @@ def test_two_runs_of_one_plan_get_folders_of_their_own(tmp_path: Path, plan: Pla
     assert (tmp_path / "runs" / "latest").resolve() == other
     facts = json.loads((one / "run.json").read_text())
     assert facts["recipe"] == plan.recipe.model_dump(mode="json")
+    assert facts["data"] == {
+        "name": "starter", "revision": None, "md5": "d" * 32, "manifest": None
+    }  # fmt: skip
     assert facts["digests"]["champion"] == "none" and facts["digests"]["image"] == "none"
     assert [task["name"] for task in facts["tasks"]] == [*(t.name for t in TASKS), "report"]
 

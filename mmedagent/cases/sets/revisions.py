@@ -71,7 +71,8 @@ def find(root: Path, text: str) -> Revision:
     if found is None:
         sets = sorted(Path(path).name for path in pinned if Path(path).parent == DATA)
         raise UsageError(
-            f"{place} pins no version of the data set {name!r}; it has {', '.join(sets) or 'none'}"
+            f"{place} pins no version of the data set {name!r}; it has {', '.join(sets) or 'none'}."
+            f" `mmedagent data list` shows the sets; `dvc repro {name}` makes a declared one"
         )
     return Revision(name, revision, found.md5)
 

@@ -12,6 +12,7 @@ from mmedagent.errors import BrokenEvidenceError
 from mmedagent.registry import records, tracking
 from mmedagent.registry.promote import promote
 from mmedagent.registry.records import (
+    data_of,
     database,
     find_version,
     judged_against,
@@ -37,6 +38,9 @@ def test_a_first_run_registers_the_start_as_v0_and_the_challenger(
     assert said["version"] == challenger.version != start.version == said["opponent"]
     assert latest_challenger(home) == challenger
     assert resolve_champion(home) is None  # that is for whoever serves
+    made_of = Facts().make().datasets["data"].removesuffix(".dir")
+    assert data_of(home, start.version) == data_of(home, challenger.version) == made_of
+    assert data_of(home, "0" * 64) == NONE
     written = json.loads((tmp_path / "out" / "registration.json").read_bytes())
     assert written["judgement"]["verdict"] == "pass" and written["number"] == 2
 
