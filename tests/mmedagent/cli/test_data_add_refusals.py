@@ -1,7 +1,7 @@
 """Bad input of every kind, through the command that makes a data version: message, exit code 13.
 
-`mmedagent data add` runs the stage's command (`python -m mmedagent.cases.add NAME`) by DVC; one case
-goes the whole way.
+`mmedagent data add` runs the command of the stage (`python -m mmedagent.cases.add NAME`) by DVC;
+one case goes the whole way.
 """
 
 import gzip

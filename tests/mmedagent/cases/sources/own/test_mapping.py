@@ -1,5 +1,6 @@
 """The mapping file: what is missing is said field by field, nothing has a guessed value."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +135,14 @@ def test_any_yaml_is_a_mapping_or_a_message(value: Any) -> None:
     with pytest.raises(ValidationError) as caught:
         Mapping.model_validate(value)
     assert explain(caught.value)
+
+
+def test_the_pages_example_has_every_field_and_is_a_mapping(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[5] / "docs" / "own-cases.md").read_text("utf-8")
+    [example] = re.findall(r"```yaml\n(.*?)```", page, re.S)
+    path = tmp_path / "m.yaml"
+    path.write_text(example, "utf-8")
+    found = read_mapping(path)
+    assert set(found.model_dump(exclude_unset=True)) == set(Mapping.model_fields)
+    assert set(found.view.model_dump(exclude_unset=True)) == {"frame", "axis", "window"}
+    assert found.split.column == "split" and found.images.columns == ("file", "prior")
