@@ -72,7 +72,7 @@ class Vocabulary:
         """Count the answer of a closed train question that has no options of its own."""
         if case.split != "train" or case.answer_type != "closed" or case.options:
             return
-        if case.answer.casefold() in _POLAR:
+        if polar(case.answer):
             return
         kind = _kind(case)
         spellings = self._spellings.setdefault(kind, {})
@@ -104,10 +104,13 @@ def options_for(case: SourceCase, vocabulary: Vocabulary, seed: int) -> tuple[st
         return ()
     if case.options:
         return case.options
-    polar = _POLAR.get(case.answer.casefold())
-    if polar:
-        return polar
-    return offered(case.question, case.answer) or _built(case, vocabulary, seed)
+    asked = polar(case.answer) or offered(case.question, case.answer)
+    return asked or _built(case, vocabulary, seed)
+
+
+def polar(answer: str) -> tuple[str, ...]:
+    """Return the two answers of a yes-or-no question, in their order; none for another answer."""
+    return _POLAR.get(_loose(answer), ())
 
 
 def resolve_answer(answer: str, options: Sequence[str], row: str) -> str:

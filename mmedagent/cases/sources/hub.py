@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mmedagent.cases.case import AnswerType
-from mmedagent.cases.multiple_choice import offered
+from mmedagent.cases.multiple_choice import offered, polar
 from mmedagent.cases.sources.contract import SourceCase, Split
 from mmedagent.cases.sources.layout import parquet_splits, text_of
 from mmedagent.cases.sources.parquet_rows import image_in, parquet_rows, subject_in
@@ -64,13 +64,13 @@ def empty(question: str, answer: str) -> str | None:
 
 def answer_type_of(question: str, answer: str) -> AnswerType:
     """Call a question closed when its answer is yes or no, or one of the things it offers."""
-    closed = answer.casefold() in ("yes", "no") or bool(offered(question, answer))
+    closed = bool(polar(answer) or offered(question, answer))
     return "closed" if closed else "open"
 
 
 def first_word(question: str, answer: str) -> str:
     """Return the kind of question as PathVQA's paper sorts them: `yes/no`, or by the first word."""
-    if answer.casefold() in ("yes", "no"):
+    if polar(answer):
         return "yes/no"
     words = question.casefold().replace(",", " ").split()
     if words[:2] in (["how", "many"], ["how", "much"]):

@@ -1,6 +1,7 @@
 """Finding a known layout in a release, whatever folder it was packed in."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import PurePosixPath
@@ -52,7 +53,7 @@ def parquet_splits(release: Release, words: dict[str, Split] | None = None) -> d
     """
     found: dict[str, Split] = {}
     for name in release.names():
-        if name.endswith(".parquet") and not name.startswith("__MACOSX/"):
+        if name.endswith(".parquet"):
             split = split_of(name, words or _SPLIT_WORDS)
             if split is None:
                 raise UsageError(
@@ -97,6 +98,21 @@ class Pictures:
         name = next((f"{place}{tail}" for place in places if f"{place}{tail}" in release), None)
         name = name or f"{places[0]}{tail}"
         return SourceImage(release.place(name), partial(release.read, name))
+
+
+class Keys:
+    """Keeps a source's ids apart: one that comes again gets `~2`, `~3`, ... in the table's order.
+
+    It holds the ids of one table, which is little beside everything else of a question.
+    """
+
+    def __init__(self) -> None:
+        self._seen: Counter[str] = Counter()
+
+    def of(self, key: str) -> str:
+        """Return `key`, or what makes it the only one of its kind."""
+        self._seen[key] += 1
+        return key if self._seen[key] == 1 else f"{key}~{self._seen[key]}"
 
 
 def unknown(release: Release, title: str, wanted: Sequence[str]) -> UsageError:

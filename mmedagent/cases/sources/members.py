@@ -1,6 +1,7 @@
 """What a release's members may be like: their names, number and sizes, and their bytes."""
 
 import io
+import struct
 import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
@@ -11,6 +12,8 @@ from zipfile import BadZipFile
 from mmedagent.errors import BadDataError
 from mmedagent.recipes.sets import LimitsRecipe
 
+_BROKEN = (BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError)
+"""What the standard library raises on a broken archive: not only what it says it raises."""
 _LONGEST_NAME = 4096
 SMALL = 2**20
 """Bytes below which no ratio is judged: a small text may repeat itself at will."""
@@ -116,7 +119,7 @@ def whole(place: str) -> Iterator[None]:
     """Turn what a broken archive raises into one message that names `place`."""
     try:
         yield
-    except (BadZipFile, zlib.error, EOFError, OSError) as error:
+    except _BROKEN as error:
         kind = type(error).__name__
         raise BadDataError(f"{place}: cannot be unpacked ({kind}); fetch the archive again") from (
             error

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import PurePosixPath
@@ -11,7 +12,7 @@ from mmedagent.cases.multiple_choice import resolve_answer
 from mmedagent.cases.sources.contract import SourceCase, SourceImage, Split
 from mmedagent.cases.sources.hub import empty
 from mmedagent.cases.sources.json_rows import json_rows
-from mmedagent.cases.sources.layout import text_of, unknown
+from mmedagent.cases.sources.layout import Keys, text_of, unknown
 from mmedagent.cases.sources.release import Release
 from mmedagent.errors import BadDataError
 from mmedagent.recipes.sets import SourceRecipe
@@ -42,10 +43,12 @@ class OmniMedVqa:
             raise unknown(release, self.title, [f"{_TABLES}*.json"])
         for table in tables:
             base = table[: f"/{table}".index(f"/{_TABLES}")]
+            keys, stem = Keys(), PurePosixPath(table).stem
             for row, cells in json_rows(release, table):
-                case = _case(release, base, PurePosixPath(table).stem, row, cells, skipped)
+                case = _case(release, base, row, cells, skipped)
                 if case is not None:
-                    yield case
+                    key = keys.of(f"{stem}-{text_of(cells, 'question_id', row)}")
+                    yield replace(case, key=key)
 
 
 def split_of_image(path: str) -> Split:
@@ -59,7 +62,7 @@ def split_of_image(path: str) -> Split:
 
 
 def _case(
-    release: Release, base: str, table: str, row: str, cells: dict[str, Any], skipped: Counter[str]
+    release: Release, base: str, row: str, cells: dict[str, Any], skipped: Counter[str]
 ) -> SourceCase | None:
     question, answer = text_of(cells, "question", row), text_of(cells, "gt_answer", row)
     if reason := empty(question, answer):
@@ -79,7 +82,7 @@ def _case(
     modality = text_of(cells, "modality_type" if "modality_type" in cells else "modality", row)
     return SourceCase(
         row=row,
-        key=f"{table}-{text_of(cells, 'question_id', row)}",
+        key=row,  # replaced by who knows the table
         images=(SourceImage(release.place(path), partial(release.read, f"{base}{path}")),),
         question=question,
         answer=answer,

@@ -40,7 +40,7 @@ def parquet_rows(
                 for row in batch.to_pylist():
                     yield f"{place}[{number}]", row
                     number += 1
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, ValueError) as error:
             kind = type(error).__name__
             raise BadDataError(f"{place}: no whole Parquet file ({kind}); fetch it again") from (
                 error

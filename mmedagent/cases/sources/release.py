@@ -8,6 +8,7 @@ identify a patient.
 """
 
 import os
+import re
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from typing import BinaryIO, Self
 from mmedagent.errors import BadDataError, UsageError
 from mmedagent.recipes.sets import LimitsRecipe
 
+_OF_MACOS = re.compile(r"^__MACOSX/|(^|/)(\._[^/]*|\.DS_Store)$")
 _MAGIC_BYTES = 265
 """As many as tell the kind of a file: a tar archive's magic ends there."""
 
@@ -34,8 +36,11 @@ class Release(ABC):
         self.limits = limits
 
     def names(self) -> Sequence[str]:
-        """Return all members' names, sorted: relative POSIX paths without `..`."""
-        return self._sorted
+        """Return the members' names, sorted: relative POSIX paths without `..`.
+
+        What macOS adds by itself (`__MACOSX/`, `._name`, `.DS_Store`) is not among them.
+        """
+        return self._listed
 
     def open(self, name: str, place: str | None = None) -> BinaryIO:
         """Return a member as a buffered stream of bytes, counted against the limits as it is read.
@@ -79,6 +84,10 @@ class Release(ABC):
 
     @abstractmethod
     def __contains__(self, name: object) -> bool: ...
+
+    @cached_property
+    def _listed(self) -> Sequence[str]:
+        return [name for name in self._sorted if not _OF_MACOS.search(name)]
 
     @cached_property
     @abstractmethod

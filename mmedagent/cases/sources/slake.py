@@ -8,7 +8,15 @@ from typing import Any
 from mmedagent.cases.sources.contract import SourceCase, Split
 from mmedagent.cases.sources.hub import ANOTHER_LANGUAGE, answer_type_of, empty, hub_cases
 from mmedagent.cases.sources.json_rows import json_rows
-from mmedagent.cases.sources.layout import Pictures, base_of, find, parquet_splits, text_of, unknown
+from mmedagent.cases.sources.layout import (
+    Keys,
+    Pictures,
+    base_of,
+    find,
+    parquet_splits,
+    text_of,
+    unknown,
+)
 from mmedagent.cases.sources.release import Release
 from mmedagent.recipes.sets import SourceRecipe
 
@@ -52,6 +60,7 @@ def _original(
 ) -> Iterator[SourceCase]:
     base = base_of(table, PurePosixPath(table).name)
     pictures = Pictures(release, base, ("imgs",), "imgs.zip")
+    keys = Keys()
     for row, cells in json_rows(release, table):
         question, answer = text_of(cells, "question", row), text_of(cells, "answer", row)
         said = _labels(cells, row, recipe)
@@ -60,7 +69,7 @@ def _original(
             continue
         fields: dict[str, Any] = {
             "row": row,
-            "key": f"{split}-{text_of(cells, 'qid', row)}",
+            "key": keys.of(f"{split}-{text_of(cells, 'qid', row)}"),
             "images": (pictures[text_of(cells, "img_name", row)],),
             "question": question,
             "answer": answer,

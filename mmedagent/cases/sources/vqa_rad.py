@@ -9,7 +9,15 @@ from mmedagent.cases.case import AnswerType
 from mmedagent.cases.sources.contract import SourceCase
 from mmedagent.cases.sources.hub import answer_type_of, empty, hub_cases
 from mmedagent.cases.sources.json_rows import json_rows
-from mmedagent.cases.sources.layout import Pictures, base_of, find, parquet_splits, text_of, unknown
+from mmedagent.cases.sources.layout import (
+    Keys,
+    Pictures,
+    base_of,
+    find,
+    parquet_splits,
+    text_of,
+    unknown,
+)
 from mmedagent.cases.sources.release import Release
 from mmedagent.recipes.sets import SourceRecipe
 
@@ -42,6 +50,7 @@ class VqaRad:
 
 def _original(release: Release, table: str, skipped: Counter[str]) -> Iterator[SourceCase]:
     pictures = Pictures(release, base_of(table, _TABLE), (_FOLDER, "images"), f"{_FOLDER}.zip")
+    keys = Keys()
     for row, cells in json_rows(release, table):
         question, answer = text_of(cells, "question", row), text_of(cells, "answer", row)
         if reason := empty(question, answer):
@@ -52,7 +61,7 @@ def _original(release: Release, table: str, skipped: Counter[str]) -> Iterator[S
         test = text_of(cells, "phrase_type", row).lower().startswith("test")
         yield SourceCase(
             row=row,
-            key=text_of(cells, "qid", row),
+            key=keys.of(text_of(cells, "qid", row)),
             images=(pictures[picture],),
             question=question,
             answer=answer,

@@ -1,5 +1,9 @@
 """Every adapter, in every layout and packing, holds to the one contract."""
 
+import contextlib
+import json
+import random
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -14,6 +18,7 @@ from tests.mmedagent.cases.sources.conformance import hold, hold_lazy, most_memo
 from tests.mmedagent.cases.sources.releases import (
     LAYOUTS,
     held,
+    picture,
     rad_row,
     slake_hub,
     tarred,
@@ -102,13 +107,16 @@ def test_memory_does_not_grow_with_a_parquet_file(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_a_json_file(tmp_path: Path) -> None:
-    rows = [rad_row(n, image_name="synpic0.jpg") for n in range(20_000)]
+    rows = [rad_row(n, image_name="synpic0.jpg") for n in range(8_000)]
     folder = write_files(tmp_path / "r", {"VQA_RAD Dataset Public.json": rows, "images/a.jpg": "a"})
     with open_release(folder, LimitsRecipe()) as release:
         cases = source("vqa-rad").cases(release, SourceRecipe(name="vqa-rad"), Counter())
-        size = (folder / "VQA_RAD Dataset Public.json").stat().st_size
-        assert size > 9e6
-        assert most_memory(cases, after=1000) < 6e6
+        assert most_memory(cases, after=1000) < 7e6
+
+    tracemalloc.start()
+    whole = json.loads((folder / "VQA_RAD Dataset Public.json").read_bytes())
+    assert len(whole) == 8_000 and tracemalloc.get_traced_memory()[1] > 14e6  # the plain way
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
@@ -142,6 +150,28 @@ def test_a_zip_of_pictures_inside_an_archive_asks_to_be_unpacked(tmp_path: Path)
     path = zipped(slake_hub(tmp_path / "release"), tmp_path / "release.zip")
     with pytest.raises(UsageError, match="an archive in an archive; unpack release.zip"):
         read(source("slake"), path)
+
+
+def test_an_id_that_comes_again_is_told_apart(tmp_path: Path) -> None:
+    folder = write_files(tmp_path / "r", {"images/synpic0.jpg": picture(0)})
+    rows = [rad_row(7, image_name="synpic0.jpg", question=f"is it {n}?") for n in range(3)]
+    write_files(folder, {"VQA_RAD Dataset Public.json": rows})
+    cases, _ = read(source("vqa-rad"), folder)
+    assert [case.key for case in cases] == ["7", "7~2", "7~3"]
+
+
+def test_damaged_parquet_never_ends_in_another_error(tmp_path: Path) -> None:
+    rows = [{"image": held(n), "question": f"is it {n}?", "answer": "yes"} for n in range(5)]
+    path = write_parquet(tmp_path / "train.parquet", rows)
+    whole = path.read_bytes()
+    for seed in range(150):
+        draw = random.Random(seed)
+        data = bytearray(whole)
+        for _ in range(draw.choice([1, 2, 5])):
+            data[draw.randrange(len(data) - 1500, len(data))] = draw.randrange(256)
+        path.write_bytes(data)
+        with contextlib.suppress(BadDataError):
+            read(source("path-vqa"), path)
 
 
 def test_broken_parquet_is_refused(tmp_path: Path) -> None:

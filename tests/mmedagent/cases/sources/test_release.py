@@ -358,6 +358,38 @@ def test_a_refused_archive_leaves_no_scratch_behind(tmp_path: Path) -> None:
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
+def mutated(whole: bytes, draw: random.Random) -> bytes:
+    """Return an archive with a few bytes changed, taken out or put in, or cut short."""
+    data = bytearray(whole)
+    for _ in range(draw.choice([1, 1, 2, 5])):
+        at = draw.randrange(len(data) - 200 if draw.random() < 0.3 else 0, len(data))
+        data[at : at + draw.choice([0, 1, 1, 4])] = draw.randbytes(draw.choice([0, 1, 1, 4]))
+    return bytes(data[: draw.randrange(300, len(data))] if draw.random() < 0.1 else data)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_damaged_archive_never_ends_in_another_error(kind: str, tmp_path: Path) -> None:
+    members = [(f"{n}.png", random.Random(n).randbytes(500)) for n in range(3)]
+    whole = make(kind, tmp_path, members).read_bytes()
+    path = tmp_path / f"damaged.{kind}"
+    refusals = 0
+    for seed in range(250):
+        path.write_bytes(mutated(whole, random.Random(seed)))
+        try:
+            with open_release(path, LIMITS) as release:
+                for name in release.names():
+                    assert len(release.read(name)) <= 2000
+        except (BadDataError, UsageError):
+            refusals += 1
+    assert refusals > 50
+
+
+def test_what_macos_adds_is_not_listed(tmp_path: Path) -> None:
+    names = ["a.png", "__MACOSX/r/._a.png", "r/._b.json", "r/.DS_Store", "r/b.json", "r/x._y"]
+    with open_release(make("zip", tmp_path, [(n, b"1") for n in names]), LIMITS) as release:
+        assert release.names() == ["a.png", "r/b.json", "r/x._y"]
+
+
 def test_all_kinds_are_releases(tmp_path: Path) -> None:
     folder = write_files(tmp_path / "release", FILES)
     for path in (folder, folder / "b.json", packed(folder, "zip"), packed(folder, "tar")):
