@@ -89,9 +89,9 @@ def flow_chart(cases: Mapping[str, Any]) -> Markup:
     """Draw what became of the cases: one bar a version, cut into what went, stayed and came."""
     before, after = int(cases["before"]), int(cases["after"])
     went, came = sum(cases["went"].values()), sum(cases["came"].values())
-    changed, width = int(cases["changed_cases"]), 940.0
+    changed, width = int(cases["changed_cases"]), 620.0
     left, most = 74.0, max(1, before + came)
-    scale = (width - left - 90) / most
+    scale = (width - left - 70) / most
     kept = (before - went) * scale
     items = []
     for y, label, count, parts in (

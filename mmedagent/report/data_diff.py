@@ -81,7 +81,7 @@ def _figure(moved: dict[str, Any]) -> dict[str, Any]:
     if moved["kind"] == "categories":
         drawn = pairs_chart(moved["name"], moved["before"], moved["after"])
         shown = len({*moved["before"], *moved["after"]})
-        notes = ["percent of cases; points moved; cases before and after"]
+        notes = []
         if shown > 12:
             notes.append(f"the 12 of {shown:,} that moved furthest")
         if moved["unnamed"]:
