@@ -20,6 +20,7 @@ from mmedagent.errors import BadDataError, UsageError
 from mmedagent.recipes.sets import LimitsRecipe
 
 _OF_MACOS = re.compile(r"^__MACOSX/|(^|/)(\._[^/]*|\.DS_Store)$")
+_BLOCK = 1 << 20
 _MAGIC_BYTES = 265
 """As many as tell the kind of a file: a tar archive's magic ends there."""
 
@@ -59,14 +60,16 @@ class Release(ABC):
     def read(self, name: str, place: str | None = None) -> bytes:
         """Return the bytes of one image file; `BadDataError` also over `max_image_bytes`."""
         place = place or self.place(name)
+        data = bytearray()
         with self.open(name, place) as file:
-            data = file.read(self.limits.max_image_bytes + 1)
-        if len(data) > self.limits.max_image_bytes:
-            raise BadDataError(
-                f"{place}: more than {self.limits.max_image_bytes} bytes; leave it out, or raise"
-                " `limits.max_image_bytes` of the data set when it is a real image"
-            )
-        return data
+            while block := file.read(_BLOCK):  # `read(limit)` would ask for the limit in memory
+                data += block
+                if len(data) > self.limits.max_image_bytes:
+                    raise BadDataError(
+                        f"{place}: more than {self.limits.max_image_bytes} bytes; leave it out, or"
+                        " raise `limits.max_image_bytes` of the data set when it is a real image"
+                    )
+        return bytes(data)
 
     def nested(self, name: str) -> "Release":
         """Open an archive that lies in the release; it is closed with it.
