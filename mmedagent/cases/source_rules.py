@@ -33,6 +33,10 @@ STARTER = "starter"
 """The suite of the starter set, whose sources are packages, and of whatever else is unknown."""
 
 _ENGLISH = ("en",)
+_BY_FIRST_WORD = (
+    "yes/no", "what", "where", "when", "which", "who", "whose", "why", "how", "how many", "other",
+)  # fmt: skip
+"""The types that adapters give where a conversion has lost the release's own (`sources.hub`)."""
 _RAD_TYPES = (
     "modality", "plane", "organ", "abn", "pres", "pos", "color", "size", "attrib", "count", "other",
 )  # fmt: skip
@@ -46,9 +50,14 @@ _OMNI_TYPES = (
 )  # fmt: skip
 
 RULES: Mapping[str, SourceRules] = {
-    "vqa-rad": SourceRules("VQA-RAD", ("train", "test"), _RAD_TYPES, _ENGLISH),
-    "slake": SourceRules("SLAKE", ("train", "validation", "test"), _SLAKE_TYPES, ("en", "zh")),
-    "path-vqa": SourceRules("PathVQA", ("train", "validation", "test"), None, _ENGLISH),
+    "vqa-rad": SourceRules("VQA-RAD", ("train", "test"), (*_RAD_TYPES, *_BY_FIRST_WORD), _ENGLISH),
+    "slake": SourceRules(
+        "SLAKE",
+        ("train", "validation", "test"),
+        (*_SLAKE_TYPES, *_BY_FIRST_WORD),
+        ("en", "zh"),
+    ),
+    "path-vqa": SourceRules("PathVQA", ("train", "validation", "test"), _BY_FIRST_WORD, _ENGLISH),
     "omni-med-vqa": SourceRules(
         "OmniMedVQA", ("train", "test"), _OMNI_TYPES, _ENGLISH, options=(2, 4), unlettered=False
     ),
