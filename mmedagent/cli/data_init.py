@@ -1,5 +1,6 @@
 """`mmedagent data init`: makes the mapping file of a hospital's own cases, with its owner."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,6 +57,8 @@ def init(
     from mmedagent.cases.sources.release import open_release
     from mmedagent.recipes.sets import LimitsRecipe
 
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,62}", name):
+        raise UsageError(f"{name!r} is no name: lower-case letters, digits and dashes")
     target = out or _SETS / f"{name}.mapping.yaml"
     if target.exists() and not force:
         raise UsageError(f"{target} is there already: edit it, or give --force to replace it")

@@ -216,6 +216,37 @@ def test_without_a_table_or_a_terminal_the_mend_is_said(tmp_path: Path) -> None:
     assert not Path("data").exists()
 
 
+@pytest.mark.parametrize("name", ["../ward", "Ward 7", "", "a" * 64])
+def test_a_name_that_is_none(name: str, tmp_path: Path) -> None:
+    place = Hospital(tmp_path).write()
+    result = RUN.invoke(app, ["init", name, str(place.release)], input=typed())
+    assert isinstance(result.exception, UsageError) and "is no name" in str(result.exception)
+
+
+def test_volumes_are_asked_for_slices(tmp_path: Path) -> None:
+    table = [row | {"image": "0.nii.gz", "slice": n} for n, row in enumerate(rows())]
+    place = Hospital(tmp_path, table, images={"0.nii.gz": b"not read here"}).write()
+    answers = typed() + "slice\nslice from 0\naxial\n"
+    result = RUN.invoke(app, ["init", "head", str(place.release)], input=answers)
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "as in `slice from 0` or `page from 1`" in result.output
+    view = read_mapping(Path("data/sets/head.mapping.yaml")).view
+    assert view.frame is not None and (view.frame.column, view.frame.first) == ("slice", 0)
+    assert view.axis is not None and view.axis.value == "axial"
+
+
+def test_a_table_that_is_only_half_said_is_asked_for(tmp_path: Path) -> None:
+    place = Hospital(tmp_path).write()
+    answers = typed().split("\n", 1)[1]
+    given = said("table.path=cases.csv")
+    result = RUN.invoke(app, ["init", "chest", str(place.release), *given], input="\n" + answers)
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "What kind of table is it: csv, jsonl, parquet? [csv]" in result.output
+    wrong = said("table.path=cases.csv", "table.format=xls")
+    result = RUN.invoke(app, ["init", "c", str(place.release), *wrong], input=answers)
+    assert isinstance(result.exception, UsageError) and "table: format: " in str(result.exception)
+
+
 @pytest.mark.parametrize("text", ["question", "=q", "question=[", "table=1"])
 def test_settings_that_are_none(text: str, tmp_path: Path) -> None:
     place = Hospital(tmp_path).write()

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from mmedagent.cases.sources.own import drafting, look
-from mmedagent.cases.sources.own.mapping import TableFile
+from mmedagent.cases.sources.own.mapping import TableFile, explain
 from mmedagent.cases.sources.own.tables import format_of
 from mmedagent.errors import BadDataError, UsageError
 
@@ -84,6 +86,10 @@ class Interview:
 
         text = f"Which table ({len(there)} there)?"
         return Question("table.path", text, take, there[0] if len(there) == 1 else None)
+
+    def _format(self) -> Question:
+        found = format_of(str(self._values["table"]["path"]))
+        return self._plain("table.format", "What kind of table is it: csv, jsonl, parquet?", found)
 
     def _encoding(self) -> Question | None:
         if self._values["table"].get("format") != "csv":
@@ -268,7 +274,10 @@ class Interview:
         return found
 
     def _table_file(self) -> TableFile:
-        return TableFile.model_validate(self._values["table"])
+        try:
+            return TableFile.model_validate(self._values["table"])
+        except ValidationError as error:
+            raise UsageError(f"table: {explain(error)}") from None
 
     def _names(self) -> tuple[str, ...]:
         return look.column_names(self._release, self._table_file())
@@ -283,6 +292,7 @@ class Interview:
 _SPLITS = ("train", "validation", "test")
 _ORDER: tuple[tuple[str, Callable[[Interview], Question | None]], ...] = (
     ("table.path", Interview._table),
+    ("table.format", Interview._format),
     ("table.encoding", Interview._encoding),
     ("table.delimiter", Interview._delimiter),
     ("images.columns", Interview._images),

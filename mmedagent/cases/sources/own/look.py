@@ -23,8 +23,11 @@ _DATA = re.compile(
     re.S | re.I,
 )
 """A first row with such a cell names no columns: it is empty, a number, a date, a file, ..."""
+_FILE = re.compile(r"[^\n]{1,250}\.[A-Za-z0-9]{1,6}")
 _FOLDERS = 200
 """Folders of the release that are tried as what a column's paths are relative to."""
+_TRIED = 100
+"""Cells of a column with which all of them are tried; then only those that had a file."""
 
 
 @dataclass
@@ -39,6 +42,7 @@ class Column:
     files: dict[str, int] = field(default_factory=dict)
     """Folder -> how many cells name a file in it."""
     _distinct: set[int] = field(default_factory=set)
+    _tried: int = 0
 
     @property
     def distinct(self) -> str:
@@ -78,6 +82,15 @@ class Column:
             if len(self._distinct) < _MOST_DISTINCT:
                 self._distinct.add(hash(text))
         return text
+
+    def try_folders(self, text: str, release: "Release", folders: Sequence[str]) -> None:
+        """Count in which of `folders` the cell `text` names a file."""
+        if not _FILE.fullmatch(text):
+            return
+        self._tried += 1
+        for folder in folders if self._tried <= _TRIED else list(self.files):
+            if posixpath.normpath(posixpath.join(folder, text)) in release:
+                self.files[folder] = self.files.get(folder, 0) + 1
 
 
 def tables(release: "Release") -> list[str]:
@@ -150,11 +163,7 @@ def columns(
         if count >= most:
             break
         for column in found:
-            text = column.add(row.cells[column.name])
-            if text and "." in text[-8:] and len(text) < 500:
-                for folder in folders:
-                    if posixpath.normpath(posixpath.join(folder, text)) in release:
-                        column.files[folder] = column.files.get(folder, 0) + 1
+            column.try_folders(column.add(row.cells[column.name]), release, folders)
     problems.raise_if_any()
     return found
 

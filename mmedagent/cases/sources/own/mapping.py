@@ -215,6 +215,13 @@ class Mapping(_Part):
     )
     """Attribute of the case -> column: what else statistics are made by."""
 
+    @field_validator("attributes")
+    @classmethod
+    def _language_has_its_field(cls, attributes: dict[str, str]) -> dict[str, str]:
+        if "language" in attributes:
+            raise ValueError("`language` has a field of its own")
+        return attributes
+
     @model_validator(mode="after")
     def _options_fit(self) -> Self:
         if self.options is None and self.answer.given_as != "text":

@@ -146,6 +146,7 @@ def test_pixels_become_square() -> None:
         pixels(dicom(np.zeros((40, 40), np.uint16), PixelSpacing=[999999.0, 1.0]))
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR CS")  # while the file is written
 def test_only_safe_facts_come_out() -> None:
     data = dicom(BodyPartExamined="CHEST", StudyDescription=NAME, InstitutionName="St Planted")
     decoded = decode(data, View(), LIMITS, PLACE)

@@ -275,7 +275,8 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
             cases = OwnCases(place.key).cases(release, place.recipe, Counter())
             return most_memory(cases, 200)
 
-    assert most(4000) < most(1000) + 100_000
+    most(2000)  # fills the interpreter's own stores of small objects
+    assert most(4000) < most(1001) + 100_000
 
 
 def test_without_mapping_key_or_table_the_mend_is_said(tmp_path: Path) -> None:

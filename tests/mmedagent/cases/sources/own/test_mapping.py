@@ -75,6 +75,7 @@ def test_every_needed_field_is_asked_for(field: str, tmp_path: Path) -> None:
         ({"answer": {"column": "a"}}, "answer.given_as: missing: nothing is guessed"),
         ({"view": {"frame": {"column": "f"}}}, "view.frame.first: missing"),
         ({"view": {"window": {"centre": {"value": 40}}}}, "view.window.width: missing"),
+        ({"attributes": {"language": "l"}}, "attributes: `language` has a field of its own"),
         ({"attributes": {"Body Region": "r"}}, "attributes.Body Region.[key]: "),
     ],
 )

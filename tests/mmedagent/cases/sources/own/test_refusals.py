@@ -5,7 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from mmedagent.cases.sources.own.cells import text_of, text_problem
+from mmedagent.cases.sources.own.paths import path_problem, resolved
 from mmedagent.errors import BadDataError
 from mmedagent.recipes.sets import LimitsRecipe
 from tests.mmedagent.cases.sources.own.hospital import (
@@ -179,19 +183,19 @@ def test_cells_that_do_not_fit(
 
 
 def test_answers_by_letter_or_number_that_no_option_has(tmp_path: Path) -> None:
-    for given, answer in (
+    for how, answer in (
         ("letter", "C"),
         ("letter", "AB"),
         ("number from 1", "0"),
         ("number from 0", "2"),
         ("number from 0", "²"),
     ):
-        table = [row | {"answer": "A" if given == "letter" else "1"} for row in rows()]
+        table = [row | {"answer": "A" if how == "letter" else "1"} for row in rows()]
         table[2]["answer"] = answer
-        how = {"column": "answer", "given_as": given}
-        message = Hospital(tmp_path, table, mapping(answer=how)).refusal()
+        named = {"column": "answer", "given_as": how}
+        message = Hospital(tmp_path, table, mapping(answer=named)).refusal()
         assert "row 4, column answer: matches none of the 2 options" in message
-        assert f"mend `given_as: {given}`" in message
+        assert f"mend `given_as: {how}`" in message
 
 
 def test_a_list_that_is_none(tmp_path: Path) -> None:
@@ -288,3 +292,26 @@ def test_a_planted_patient_is_in_no_message_even_as_a_column(tmp_path: Path) -> 
     message = Hospital(tmp_path, raw=raw).refusal()
     assert "no column 'image', 'question'" in message and "among its 9" in message
     assert "the first row must hold the columns' names" in message
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(st.characters(exclude_categories=()), min_size=9, max_size=60))
+def test_any_text_comes_through_unchanged_or_is_refused_unsaid(text: str) -> None:
+    found = text_of(text)
+    assert isinstance(found, str) and found == text.strip()
+    problem = text_problem(found, 4000)
+    if problem is None:
+        assert found.encode().decode() == found
+        assert not set(found) & set("\0\u202a\u202b\u202d\u202e\u2066\u2067\u2068")
+        assert not found.startswith(("=", "@"))
+    else:
+        assert len(found) < 9 or found not in " ".join(problem)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=40))
+def test_any_path_stays_within_the_release(cell: str) -> None:
+    if path_problem(cell) is None:
+        name = resolved("images", cell)
+        assert not name.startswith("/") and ".." not in name.split("/")
+        assert name == "images" or name.startswith("images/")
