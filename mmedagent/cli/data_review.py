@@ -82,6 +82,27 @@ def validate(
         _console.print(f"stale review, no such finding: {name}", soft_wrap=True)
 
 
+def judge(name: str) -> None:
+    """Validate a set that was just made, against the version that Git's HEAD pins, if another.
+
+    Raises `BadDataError` when it must not be trained on: the version stays, for people to look at.
+    """
+    from mmedagent.cases.sets.revisions import fetched, find
+    from mmedagent.errors import StorageError
+
+    root = Path.cwd()
+    before = None
+    try:
+        pinned = find(root, f"{name}@HEAD")
+        if pinned.version != find(root, name).version:
+            before = str(fetched(root, pinned))
+    except UsageError:
+        pass  # HEAD has no such set: this is its first version
+    except StorageError as error:
+        _console.print(f"drift is not judged, the version before cannot be had: {error}")
+    validate(name, _OUT / name, "laptop", None, before, None, None)
+
+
 def review(
     findings: Annotated[
         list[str] | None, typer.Argument(help="The findings' ids; without any they are listed.")

@@ -19,6 +19,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from mmedagent.cli.data_review import judge
+
 if TYPE_CHECKING:
     from mmedagent.cases.sets.declare import Added
 
@@ -54,8 +56,11 @@ def add(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A field of the set: images.max_side=512")
     ] = None,
+    validate: Annotated[
+        bool, typer.Option(help="Judge the version afterwards: exit 13 when it is not fit.")
+    ] = True,
 ) -> None:
-    """Add a data set: declare it, pin its release, make its version as a DVC stage.
+    """Add a data set: declare it, pin its release, make its version as a DVC stage, judge it.
 
     Writes `data/sets/NAME.yaml`, `params.yaml` and `dvc.yaml`, for Git to keep, and `data/NAME`.
     After an error all stands as it was; after Ctrl-C the same command goes on where it was. An
@@ -91,6 +96,8 @@ def add(
         with _bars() as watch:
             added = add_set(root, wanted, watch)
     _show_added(added)
+    if validate:
+        judge(name)
 
 
 def merge(
@@ -98,6 +105,9 @@ def merge(
     members: Annotated[
         list[str] | None, typer.Argument(help="The sets to merge; none pins the same ones anew.")
     ] = None,
+    validate: Annotated[
+        bool, typer.Option(help="Judge the version afterwards: exit 13 when it is not fit.")
+    ] = True,
 ) -> None:
     """Make one data set of several: their cases as they are, each member pinned by its digest.
 
@@ -119,6 +129,8 @@ def merge(
     with _bars() as watch:
         added = add_set(root, Request(name, MERGED, members=tuple(members or ())), watch)
     _show_added(added)
+    if validate:
+        judge(name)
 
 
 def list_(

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from mmedagent.cases.store import write_cases
 from mmedagent.cli.data import app
-from mmedagent.errors import UsageError
+from mmedagent.errors import BadDataError, UsageError
 from tests.mmedagent.cases.examples import data_set, example
 from tests.mmedagent.cases.sets.repository import commit, make_repository
 from tests.mmedagent.cases.sources.releases import vqa_rad, zipped
@@ -96,13 +96,13 @@ def test_a_set_is_added_listed_shown_and_compared(
     release = zipped(vqa_rad(tmp_path / "rad"), tmp_path / "rad.zip")
     words = ["add", "vqa-rad", str(release), "--source", "vqa-rad"]
     keep = ["--set", "privacy.burned_in_text=keep"]
-    result = RUN.invoke(app, [*words, *keep])
+    result = RUN.invoke(app, [*words, *keep, "--no-validate"])
     assert result.exit_code == 0, result.output
     assert "7 cases, 4 images" in result.stdout
     assert "left out      no answer 1" in result.stdout
     assert "git add dvc.yaml dvc.lock params.yaml data/sets/vqa-rad*" in result.stdout
     commit(root, "VQA-RAD")
-    again = RUN.invoke(app, ["add", "vqa-rad"])
+    again = RUN.invoke(app, ["add", "vqa-rad", "--no-validate"])
     assert again.stdout == result.stdout
     rows = json.loads(RUN.invoke(app, ["list", "--json"]).stdout)
     assert [row["name"] for row in rows] == ["starter", "vqa-rad"]
@@ -112,3 +112,28 @@ def test_a_set_is_added_listed_shown_and_compared(
     assert "answers       closed 6, open 1" in shown and "no answer 1" in shown
     same = RUN.invoke(app, ["diff", "vqa-rad@HEAD", "vqa-rad"])
     assert "hold the same 7 cases" in same.stdout
+
+
+@pytest.mark.slow
+def test_a_set_that_leaks_is_made_and_not_let_through_until_a_person_has_looked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The official splits of VQA-RAD share images, as the release drawn here does."""
+    root = make_repository(tmp_path / "root")
+    monkeypatch.chdir(root)
+    release = zipped(vqa_rad(tmp_path / "rad"), tmp_path / "rad.zip")
+    words = ["add", "vqa-rad", str(release), "--source", "vqa-rad"]
+    words += ["--set", "privacy.burned_in_text=keep"]
+    refused = RUN.invoke(app, words)
+    assert isinstance(refused.exception, BadDataError) and refused.exception.exit_code == 13
+    assert "same_image" in str(refused.exception)
+    assert (root / "data" / "vqa-rad" / "manifest.json").is_file()
+    folder = ["--validation", "runs/validation/vqa-rad"]
+    for kind in ("same_image", "subject_in_pools"):
+        why = ["--reason", "The official splits share images.", "--who", "A. Person"]
+        marked = RUN.invoke(app, ["review", "--all-of", kind, *why, *folder])
+        assert marked.exit_code == 0, marked.output
+    accepted = RUN.invoke(app, ["add", "vqa-rad"])
+    assert accepted.exit_code == 0, accepted.exception
+    assert "findings reviewed" in accepted.stdout
+    assert (root / "data" / "vqa-rad" / "reviewed.yaml").is_file()
