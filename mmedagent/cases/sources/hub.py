@@ -68,6 +68,18 @@ def answer_type_of(question: str, answer: str) -> AnswerType:
     return "closed" if closed else "open"
 
 
+def said_type(said: str, question: str, answer: str) -> AnswerType:
+    """Return the type that a source gives as `OPEN` or `CLOSED`, else what can be told without."""
+    word = said.upper()
+    return (
+        "closed"
+        if word == "CLOSED"
+        else "open"
+        if word == "OPEN"
+        else answer_type_of(question, answer)
+    )
+
+
 def first_word(question: str, answer: str) -> str:
     """Return the kind of question as PathVQA's paper sorts them: `yes/no`, or by the first word."""
     if polar(answer):

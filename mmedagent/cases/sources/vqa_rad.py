@@ -3,11 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import Any
 
-from mmedagent.cases.case import AnswerType
 from mmedagent.cases.sources.contract import SourceCase
-from mmedagent.cases.sources.hub import answer_type_of, empty, hub_cases
+from mmedagent.cases.sources.hub import empty, hub_cases, said_type
 from mmedagent.cases.sources.json_rows import json_rows
 from mmedagent.cases.sources.layout import (
     Keys,
@@ -65,18 +63,13 @@ def _original(release: Release, table: str, skipped: Counter[str]) -> Iterator[S
             images=(pictures[picture],),
             question=question,
             answer=answer,
-            answer_type=_answer_type(cells, question, answer, row),
+            answer_type=said_type(text_of(cells, "answer_type", row), question, answer),
             question_type=text_of(cells, "question_type", row).lower(),
             modality=_MODALITIES.get(organ, "radiology"),
             subject=PurePosixPath(picture).stem,
             split="test" if test else "train",
             attributes={"language": "en", "body_region": organ.lower()},
         )
-
-
-def _answer_type(cells: dict[str, Any], question: str, answer: str, row: str) -> AnswerType:
-    said = text_of(cells, "answer_type", row).upper()
-    return {"CLOSED": "closed", "OPEN": "open"}.get(said) or answer_type_of(question, answer)  # type: ignore[return-value]
 
 
 SOURCE = VqaRad()
