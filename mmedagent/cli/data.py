@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from mmedagent.cli import data_init, data_review, data_sets
+from mmedagent.cli import data_init, data_privacy, data_review, data_sets
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -85,4 +85,5 @@ def build(
 
 data_sets.register(app)
 data_review.register(app)
+data_privacy.register(app)
 app.command()(data_init.init)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from mmedagent.errors import BadDataError
+from mmedagent.cases.privacy.refusal import RefusedForPrivacy
 from mmedagent.recipes.privacy import PrivacyRecipe
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class BurnedInText:
         """Return `image` (mode L or RGB) as the recipe's `burned_in_text` wants it.
 
         `keep` does not look; `mask` paints regions over in the colour of their surroundings, and
-        looks again until nothing is found; `refuse` raises `BadDataError` that names `place` and
+        looks again until nothing is found; `refuse` raises `RefusedForPrivacy` that names `place` and
         the number of regions, never their text. Orientation marks (a lone `L` or `R`) may be
         masked as well. Clean the picture that is stored: time grows with the pixels.
         """
@@ -68,7 +68,7 @@ class BurnedInText:
         if not regions:
             return Cleaned(image, 0)
         if self._action == "refuse":
-            raise BadDataError(
+            raise RefusedForPrivacy(
                 f"{place}: {len(regions)} text regions are burned into the image; mask them "
                 "(privacy.burned_in_text: mask) or leave the case out"
             )
@@ -76,7 +76,7 @@ class BurnedInText:
         for _ in range(_MOST_PASSES):
             count += len(regions)
             for region in regions:
-                _paint(pixels, region)
+                paint(pixels, region)
             regions = self.find(pixels)
             if not regions:
                 break
@@ -151,7 +151,7 @@ def _thickness(box: "NDArray[np.float32]") -> float:
     return float(min(np.linalg.norm(box[0] - box[1]), np.linalg.norm(box[0] - box[3])))
 
 
-def _paint(pixels: "Pixels", box: "NDArray[np.float32]") -> None:
+def paint(pixels: "NDArray[Any]", box: "NDArray[np.float32]") -> None:
     """Fill a region and its margin with the median colour of the pixels around, in place."""
     import cv2
     import numpy as np
@@ -164,7 +164,7 @@ def _paint(pixels: "Pixels", box: "NDArray[np.float32]") -> None:
     ring = (cv2.dilate(mask, np.ones((5, 5), dtype=np.uint8)) - mask).astype(bool)
     around = pixels[ring]
     colour = np.median(around, axis=0) if len(around) else np.zeros(pixels.shape[2:])
-    pixels[mask.astype(bool)] = colour.astype(np.uint8)
+    pixels[mask.astype(bool)] = colour.astype(pixels.dtype)
 
 
 def _load(confidence: float) -> Any:

@@ -49,7 +49,7 @@ _OLD = (
 )
 _OVER_89 = r"(?P<v>9\d|1[0-3]\d)"
 _AGED = (
-    r"aged?|age|alter|âge|âgée?|edad|idade|età|leeftijd|wiek|yaş|ålder|возраст|возрасте|ηλικία|ηλικίας|年龄|年齡|年齢|나이|연령|العمر|عمره|عمرها|"
+    r"aged?|age(?:\s?/\s?(?:sex|gender))?|alter|âge|âgée?|edad|idade|età|leeftijd|wiek|yaş|ålder|возраст|возрасте|ηλικία|ηλικίας|年龄|年齡|年齢|나이|연령|العمر|عمره|عمرها|"
     r"גיל|בן|בת|आयु|उम्र|h[öo]hes alter von|im alter von"
 )
 
@@ -99,7 +99,8 @@ DATE_RULES: tuple[Rule, ...] = (
     ),
     rule(
         "date",
-        rf"(?<![\p{{L}}\p{{M}}])(?P<v>{_M}\s?{_DAY}(?:st|nd|rd|th)?(?!\d|\.\d|\s?(?:mm|cm|%|x|×))(?:,?\s?'?{_YEAR})?{_TIME})(?!\d)",
+        rf"(?<![\p{{L}}\p{{M}}])(?P<v>{_M}[\s\-]{{1,2}}{_DAY}(?:st|nd|rd|th)?(?!\d|\.\d|\s?(?:mm|cm|%|x|×))(?:,?\s?'?{_YEAR})?{_TIME})(?!\d)",
+        check=lambda m: not m["v"].startswith(("may ", "mar ", "march ")) or m["v"][-4:].isdigit(),
         ignore_case=True,
     ),
     rule(

@@ -15,6 +15,7 @@ import regex
 from mmedagent.cases.privacy.dates import DATE_RULES
 from mmedagent.cases.privacy.rule import Rule, digits, rule
 from mmedagent.cases.privacy.spans import Span
+from mmedagent.cases.privacy.vocabulary import is_known
 
 _UNIT = (
     r"(?!\s?(?:mm|cm|nm|µm|um|m\b|ml|mL|dl|dL|l\b|mg|µg|ug|g\b|kg|kcal|cal|Hz|kHz|MHz|T\b|Gy|mGy|cGy|mSv|kV|kVp|"
@@ -31,32 +32,39 @@ _STRONG_LABELS = (
     r"specimen\s+(?:id|no|number)|sample\s+(?:id|no|number)|(?:lab|pathology|path|biopsy|slide|block|requisition)\s+(?:id|no|number|#)|"
     r"account\s+(?:no|number|id)|acct|csn|har|"
     r"insurance\s*(?:id|no|number|policy)?|policy\s*(?:id|no|number)?|member\s*(?:id|no|number)|subscriber\s*(?:id|no|number)|"
-    r"medicare|medicaid|mbi|hicn|beneficiary\s*(?:id|no|number)|nhs\s*(?:no|number)?|chi\s+(?:no|number)|h&c|ihi|"
-    r"dossier|n°\s*de\s*dossier|numéro\s+de\s+(?:dossier|sécurité\s+sociale|patient)|ipp|nip|nir|sécu|ins|nda|"
+    r"medicare|medicaid|mbi|hicn|beneficiary\s*(?:id|no|number)|h&c|ihi|"
+    r"dossier|n°\s*de\s*dossier|numéro\s+de\s+(?:dossier|patient)|ipp|nip|ins|nda|"
     r"historia(?:\s+clínica)?|nhc|n\.?º?\s*(?:de\s+)?historia|expediente|cip|nuhsa|tarjeta\s+sanitaria|"
-    r"prontuário|cns|cartão\s+sus|cartella(?:\s+clinica)?|tessera\s+sanitaria|codice\s+fiscale|fallnummer|fall-?nr|"
+    r"prontuário|cns|cartão\s+sus|cartella(?:\s+clinica)?|tessera\s+sanitaria|fallnummer|fall-?nr|"
     r"patienten-?(?:nr|nummer|id)|versicherten(?:nummer|nr)?|versicherungs(?:nummer|nr)|krankenakte|aktenzeichen|kvnr|auftragsnummer|"
-    r"dossiernummer|patiëntnummer|bsn|journalnummer|personnummer|cpr(?:-nr)?|fødselsnummer|henkilötunnus|hetu|"
-    r"pesel|nr\s+(?:historii|kartoteki|pacjenta)|rodné\s+číslo|protokol(?:\s+no)?|dosya\s+no|t\.?c\.?\s+kimlik(?:\s+no)?|tckn|"
+    r"dossiernummer|patiëntnummer|journalnummer|"
+    r"nr\s+(?:historii|kartoteki|pacjenta)|protokol(?:\s+no)?|dosya\s+no|"
     r"số\s+(?:hồ\s+sơ|bệnh\s+án)|mã\s+bệnh\s+nhân|"
-    r"(?:история\s+болезни|истории\s+болезни|карта|карты|медкарта|амбулаторная\s+карта|полис|омс|снилс|инн|паспорт|и/б)|"
-    r"αριθμός\s+(?:φακέλου|μητρώου|ιστορικού|ασθενούς)|αμκα|α\.?μ\.?|"
-    r"病历号|病案号|住院号|门诊号|登记号|检查号|影像号|就诊号|病人号|患者编号|患者ID|病人ID|身份证号?码?|医保卡?号?|社保号|编号|號碼|病歷號|身分證|"
-    r"患者番号|カルテ(?:番号|No)?|診察券番号?|検査番号|受付番号|保険証番号|マイナンバー|"
-    r"환자\s?번호|등록\s?번호|병록\s?번호|차트\s?번호|주민\s?등록\s?번호|주민번호|접수\s?번호|검사\s?번호|보험\s?번호|"
+    r"(?:история\s+болезни|истории\s+болезни|карта|карты|медкарта|амбулаторная\s+карта|полис|омс|и/б)|"
+    r"αριθμός\s+(?:φακέλου|μητρώου|ιστορικού|ασθενούς)|α\.?μ\.?|"
+    r"病历号|病案号|住院号|门诊号|登记号|检查号|影像号|就诊号|病人号|患者编号|患者ID|病人ID|医保卡?号?|社保号|编号|號碼|病歷號|"
+    r"患者番号|カルテ(?:番号|No)?|診察券番号?|検査番号|受付番号|保険証番号|"
+    r"환자\s?번호|등록\s?번호|병록\s?번호|차트\s?번호|접수\s?번호|검사\s?번호|보험\s?번호|"
     r"رقم\s+(?:الملف|المريض|الهوية|السجل|الحالة|الطلب|القومي|التأمين)|الرقم\s+(?:القومي|الطبي)|"
-    r"מספר\s+(?:תיק|זהות|מטופל|מקרה)|ת\.?\"?ז\.?|תעודת\s+זהות|תיק\s+מספר|"
-    r"(?:रिकॉर्ड|पंजीकरण|मरीज|रोगी|फाइल|केस|ओपीडी|आधार)\s*(?:संख्या|नंबर|क्रमांक|सं\.?)|आधार|आभा|abha|"
+    r"מספר\s+(?:תיק|זהות|מטופל|מקרה)|תיק\s+מספר|"
+    r"(?:रिकॉर्ड|पंजीकरण|मरीज|रोगी|फाइल|केस|ओपीडी|आधार)\s*(?:संख्या|नंबर|क्रमांक|सं\.?)|lanr|bsnr"
+)
+_NATIONAL_LABELS = (
     r"ssn|s\.s\.n\.|social\s+security|sin|tax\s*(?:id|no|number)|tin|itin|national\s+(?:id|insurance|identity)(?:\s+(?:no|number))?|"
-    r"nino?|ni\s+(?:no|number)|identity\s+(?:no|number|card)|id\s+(?:no|number|card)|aadhaa?r|uidai|pan(?=\s?(?:no|card|:))|cpf|rg(?=\s?(?:n|:))|curp|dni|nie|nif|"
-    r"rut|cedula|cédula|passport|passeport|pasaporte|reisepass|visa\s+(?:no|number)|"
-    r"driver'?s?\s+licen[cs]e|driving\s+licen[cs]e|licen[cs]e\s*(?:no|number|plate)?|dea|npi|gmc(?=\s?(?:no|num|ref|:))|lanr|bsnr|crm(?=[\s\-/:])|"
-    r"serial|s/n|device\s+(?:id|no|number|serial)|implant\s+(?:id|no|number)|udi|lot\s+(?:no|number)|batch\s+(?:no|number)|imei|vin|plate|registration\s+(?:no|number)"
+    r"nino?|ni\s+(?:no|number)|identity\s+(?:no|number|card)|id\s+card|aadhaa?r|uidai|abha|pan(?=\s?(?:no|card|:|[A-Z]{5}\d))|cpf|rg(?=\s?(?:n|:))|curp|dni|nie|nif|"
+    r"nhs(?:\s*(?:no|number))?|chi\s+(?:no|number)|rut|c[ée]dula|passport|passeport|pasaporte|passaporte|reisepass|паспорт\p{L}*|visa\s+(?:no|number)|"
+    r"driver'?s?\s+licen[cs]e|driving\s+licen[cs]e|licen[cs]e(?:\s*(?:no|number|plate))?|dea|npi|gmc(?=\s?(?:no|num|ref|:))|crm(?=[\s\-/:])|"
+    r"codice\s+fiscale|bsn|personnummer|cpr(?:-nr)?|fødselsnummer|henkilötunnus|hetu|pesel|rodné\s+číslo|t\.?\s?c\.?\s+kimlik(?:\s+no)?|tckn|αμκα|снилс|инн|"
+    r"nir|numéro\s+de\s+sécurité\s+sociale|sécu|身份证号?码?|身分證|マイナンバー|주민\s?등록\s?번호|주민번호|ת\.?\"?ז\.?|תעודת\s+זהות|मतदाता\s+पहचान|आधार|आभा"
+)
+_DEVICE_LABELS = (
+    r"serial|s/n|device\s+(?:id|no|number|serial)|implant\s+(?:id|no|number)|udi|lot\s+(?:no|number)|batch\s+(?:no|number)|imei|vin|plate|registration\s+(?:no|number)|"
+    r"seriennummer|numéro\s+de\s+série|número\s+de\s+serie|серийный\s+номер|序列号|シリアル(?:番号)?|일련번호"
 )
 _NUMBER_WORD = r"(?:\s*(?:no|nr|num|number|numbers|nummer|numéro|número|nº|n°|№|№\.|#|id|code|ref|is|was|es|est|ist|is:|は|为|是|号|番号))*"
 _WEAK_LABELS = (
     r"patient|case|study|record|chart|file|visit|exam|specimen|sample|slide|subject|participant|folder|dossier|"
-    r"fall|paciente|caso|cas|пациент|случай|номер|№|病人|患者|病例|환자|المريض|מטופל|मरीज|id|ref|reference|order|encounter|account|barcode|bed|room|ward"
+    r"number|numéro|número|nummer|numero|fall|paciente|caso|cas|пациент|случай|номер|№|病人|患者|病例|환자|المريض|מטופל|मरीज|id|ref|reference|order|encounter|account|barcode|bed|room|ward"
 )
 _TEL = (
     r"tel|telephone|phone|ph|fax|mobile|mob|cell(?:phone)?|call(?:\s+(?:me|him|her|us|back))?(?:\s+(?:at|on))?|contact(?:\s+(?:no|number))?|pager|"
@@ -168,6 +176,18 @@ RULES: tuple[Rule, ...] = (
     ),
     # Numbers with a label.
     rule(
+        "national id",
+        rf"(?<![\p{{L}}\p{{M}}])(?:{_NATIONAL_LABELS}){_NUMBER_WORD}\s*[.:：#=,\-]*\s*(?:\(?(?:no|nr|id)\)?[.:]\s*)?{_VALUE}{_UNIT}",
+        ignore_case=True,
+        check=_least(3),
+    ),
+    rule(
+        "device id",
+        rf"(?<![\p{{L}}\p{{M}}])(?:{_DEVICE_LABELS}){_NUMBER_WORD}\s*[.:：#=,\-]*\s*(?:\(?(?:no|nr|id)\)?[.:]\s*)?{_VALUE}{_UNIT}",
+        ignore_case=True,
+        check=_least(3),
+    ),
+    rule(
         "record number",
         rf"(?<![\p{{L}}\p{{M}}])(?:{_STRONG_LABELS}){_NUMBER_WORD}\s*[.:：#=,\-]*\s*(?:\(?(?:no|nr|id)\)?[.:]\s*)?{_VALUE}{_UNIT}",
         ignore_case=True,
@@ -191,6 +211,8 @@ RULES: tuple[Rule, ...] = (
         check=_least(4),
         needs="# №",
     ),
+    rule("postcode", r"(?P<v>〒\s?\d{3}-\d{4})", needs="〒"),
+    rule("device id", r"(?<![\p{L}\d])(?P<v>[A-Z]{2}\d{2}\s[A-Z]{3})(?![\p{L}\d])"),
     # National numbers by their form.
     rule("national id", r"(?<![\d\-])(?P<v>\d{3}[\-. ]\d{2}[\-. ]\d{4})(?![\d\-])"),
     rule("national id", r"(?<!\d)(?P<v>\d{3}\.\d{3}\.\d{3}[\-.]\d{2})(?!\d)"),
@@ -227,7 +249,11 @@ RULES: tuple[Rule, ...] = (
         "phone",
         r"(?<![\d.,\p{L}])(?P<v>(?:1[ .\-])?[2-9]\d\d[.\-][2-9]\d\d[.\-]\d{4}(?:\s?(?:x|ext\.?)\s?\d+)?)(?!\d)",
     ),
-    rule("phone", r"(?<![\d.,\p{L}])(?P<v>0\d{1,5}(?:[ .\-/]\d{2,8}){1,5})(?!\d)", check=_least(9)),
+    rule(
+        "phone",
+        r"(?<![\d.,\p{L}])(?P<v>0\d{1,5}(?:(?:\s?[/.\-]\s?|\s)\d{2,8}){1,5})(?!\d)",
+        check=_least(9),
+    ),
     rule("phone", r"(?<!\d)(?P<v>\d{3}-\d{4})(?![\d\-])"),
     # Numbers by their length alone.
     rule("record number", rf"(?<![\p{{L}}\d.,/\-])(?P<v>\d{{7,}})(?![\p{{L}}\d]|[.,]\d){_UNIT}"),
@@ -312,7 +338,7 @@ RULES: tuple[Rule, ...] = (
         "postcode",
         r"(?<![\p{L}\d])(?P<v>(?:GIR\s?0AA|[A-PR-UWYZ](?:\d{1,2}|[A-HK-Y]\d{1,2}|\d[A-HJKPS-UW]|[A-HK-Y]\d[ABEHMNPRV-Y])\s\d[ABD-HJLNP-UW-Z]{2}))(?![\p{L}\d])",
     ),
-    rule("postcode", r"(?<![\p{L}\d])(?P<v>[ABCEGHJ-NPRSTVXY]\d[A-Z]\s?\d[A-Z]\d)(?![\p{L}\d])"),
+    rule("postcode", r"(?<![\p{L}\d])(?P<v>[ABCEGHJ-NPRSTVXY]\d[A-Z]\s\d[A-Z]\d)(?![\p{L}\d])"),
     rule(
         "postcode",
         rf"(?<![\p{{L}}\d])(?P<v>(?:{_US_STATE}),?\s\d{{5}}(?:-\d{{4}})?)(?![\p{{L}}\d])",
@@ -325,8 +351,8 @@ RULES: tuple[Rule, ...] = (
     ),
     rule(
         "postcode",
-        r"(?<![\p{L}\d.\-])(?P<v>(?:[DAF]-|CH-)?\d{5}|\d{2}-\d{3}|\d{3}\s\d{2})(?=\s\p{Lu}\p{Ll}{2,})",
-        check=lambda m: "-" in m["v"] or not m["v"].endswith("00"),
+        r"(?<![\p{L}\d.\-])(?P<v>(?:(?:[DAF]-|CH-)?\d{5}|\d{2}-\d{3}|\d{3}\s\d{2})\s\p{Lu}[\p{L}\-]{2,})(?!\p{L})",
+        check=lambda m: not is_known(m["v"].split()[-1].lower()),
     ),
     rule("postcode", r"(?P<v>〒?\s?\d{3}-\d{4})(?=\s?[\p{Han}]{2,}[都道府県市])"),
 )

@@ -137,7 +137,7 @@ _WEAK = (
 
 CUES: tuple[Cue, ...] = (
     # Titles. `MR` and `DR` in capitals are modalities as well: what follows must be no word.
-    _cue(rf"(?<![\p{{L}}\p{{M}}])(?:{_TITLES})\b\.?:?\s{{1,2}}(?P<name>{_CAPS})", _firm),
+    _cue(rf"(?<![\p{{L}}\p{{M}}])(?:(?:{_TITLES})\b\.?:?\s{{1,2}})+(?P<name>{_CAPS})", _firm),
     _cue(rf"(?<![\p{{L}}\p{{M}}])(?:{_WEAK_TITLES})\b\.?\s(?P<name>{_CAPS})", _loose),
     _cue(rf"(?<!\p{{L}})(?:DR|MR|MRS|MS|PROF)\.?\s(?P<name>{_CAPS})", _loose),
     _cue(rf"(?<!\p{{L}})(?:dr|mr|mrs|prof|doctor)\.?\s(?P<name>{_ANY})", _loose),

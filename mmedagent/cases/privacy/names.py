@@ -16,7 +16,7 @@ from mmedagent.cases.privacy.vocabulary import also_a_name, eponyms, is_known, w
 
 KIND = "name"
 _TOKEN = regex.compile(
-    r"\p{L}[\p{L}\p{M}]*(?:['\-·]\p{L}[\p{L}\p{M}]*)*\.?|\d[\p{L}\d.,/-]*|[^\s\p{L}\d]"
+    r"\p{L}[\p{L}\p{M}]*(?:['\-·]\p{L}[\p{L}\p{M}]*)*(?:\d+[\p{L}\d]*|\.)?|\d[\p{L}\d.,/-]*|[^\s\p{L}\d]"
 )
 _CAPITAL = regex.compile(r"\p{Lu}")
 _MIXED = regex.compile(r"\p{Lu}\p{M}*(?:['\-·]?\p{Lu})?[\p{Ll}\p{M}]")
@@ -119,7 +119,7 @@ class _Manner:
         return cls(
             titles=len(long) > 1 and capitals >= _LEAST_TITLE_SHARE * len(long),
             english=bool(lower & words_of("english")),
-            german=len(lower & words_of("german")) >= 2,
+            german=bool(lower & words_of("german")),
         )
 
 
@@ -129,8 +129,9 @@ def _names_in(
     """Yield the part of a run of capitalised words that is taken for a name, if any."""
     while run and not run[-1].capital:  # a particle that nothing follows
         run = run[:-1]
-    if run and run[0].opens and (manner.german or run[0].text.lower() in words_of("openers")):
-        run = run[1:]
+    opening = run[0].text.lower() if run and run[0].opens else ""
+    if opening and (manner.german or opening in words_of("openers") | words_of("eponym_heads")):
+        run, before = run[1:], [*before, run[0]]
     strange = [index for index, token in enumerate(run) if is_strange(token.text)]
     named = [
         index for index, token in enumerate(run) if index in strange or _may_be_name(token.text)
@@ -197,6 +198,10 @@ def _is_eponym(
 def is_strange(word: str) -> bool:
     """Say whether a capitalised word is in no vocabulary, so that it may be a name."""
     bare = word.removesuffix("'s").removesuffix("'")
+    if regex.search(r"\d", bare):  # PaCO2, V600E
+        return False
+    if len(bare) <= _LONG_CAPITALS and len(_CAPITAL.findall(bare)) > 1 and not bare.isupper():
+        return "'" in bare  # TdT and HbA are abbreviations, D'Ar is none
     if len(bare.rstrip(".")) < 2:
         return False
     if not _MIXED.match(bare) and (not bare.isupper() or len(bare) < _LONG_CAPITALS):

@@ -15,7 +15,7 @@ _REMEMBERED = 50_000
 _MOST_PASSES = 8
 _NOTHING_POSSIBLE = regex.compile(r"[\"'(¿]?[A-Z]?[a-z ,?!()'&/-]*[.?!]?")
 """One capital at the beginning, no digit, no colon, no `@`: only the first word may be a name."""
-_LOWER_CUE = regex.compile(r"\b(?:dr|mr|mrs|prof|doctor| dot )\b")
+_WORDS = regex.compile(r"\b(?:dr|mr|mrs|prof|doctor|dot)\b|ninety|hundred", regex.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,14 @@ def _scrub(text: str) -> Scrubbed:
 
 def find(text: str) -> list[Span]:
     """Return the disjoint spans of `text` that hold personal data, in order."""
-    simple = _NOTHING_POSSIBLE.fullmatch(text) is not None and not _LOWER_CUE.search(text)
+    simple = _NOTHING_POSSIBLE.fullmatch(text) is not None and not _WORDS.search(text)
     if simple:
         return merge(find_names(text))
     form = plain(text)
     spans: list[Span] = []
-    if any(letter.isdigit() or letter in "@.:" for letter in form.text):
-        spans += find_identifiers(form.text)
+    if any(letter.isnumeric() or letter in "@.:" for letter in form.text) or _WORDS.search(text):
         spans += _checksummed(form.text)
+        spans += find_identifiers(form.text)
     spans += find_names(form.text)
     return merge(form.original(span) for span in spans if span.end > span.start)
 

@@ -54,7 +54,7 @@ _MEDICAL = re.compile(
     r"|mabs?|inibs?|ciclib|statin|sartan|olol|azoles?|cillin|mycin|micin|cyclines?|floxacin"
     r"|[aiou]vir|parin|platin|taxel|rubicin|caine|zepam|zolam|dipine|gliptin|gliflozin|glutide"
     r"|thiazide|semide|tidine|prazole|setron|triptan|coxib|profen|[aeio]sone|[io]solone|onide"
-    r"|terol|tropium|lukast|fibrate|xaban|gatran|afil|dronate|phylline|barbital|amide|azine|idine"
+    r"|[ie]no?pril|[ao]lapril|ipril|terol|tropium|lukast|fibrate|xaban|gatran|afil|dronate|phylline|barbital|amide|azine|idine"
     r"|[bcdfgmpt]amine|globulin|globin|kinases?|tases?|dases?|lases?|genases?|ferases?|proteins?)"
 )
 _ADJECTIVAL = re.compile(
