@@ -8,7 +8,7 @@ import ast
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -19,7 +19,11 @@ from mmedagent.errors import BadDataError
 OPTIONS = 4
 """Options of a built question, where the vocabulary has enough."""
 _MOST_ANSWERS = 5_000
-"""Different answers kept of one question type: bounds memory, far above what the sets have."""
+"""Different answers kept of one question type, far above what the sets have."""
+_MOST_IN_ALL = 100_000
+"""Different answers kept of all question types: what bounds the vocabulary's memory."""
+_LONGEST_ANSWER = 200
+"""Characters of an answer that can be another question's option."""
 _LONGEST_LIST = 20_000
 """Characters of an option list that comes as a string."""
 _POLAR = {
@@ -34,26 +38,10 @@ _POLAR = {
     "不存在": ("存在", "不存在"),
 }
 _LETTER = re.compile(r"[(\[]?([A-Za-z])[)\].:]?")
-_FILLERS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "in",
-        "on",
-        "at",
-        "of",
-        "to",
-        "is",
-        "are",
-        "or",
-        "and",
-        "this",
-        "that",
-        "it",
-        "image",
-    ]
-)
+_FILLERS = frozenset({
+    "a", "an", "the", "in", "on", "at", "of", "to", "is", "are", "or", "and", "this", "that", "it",
+    "image",
+})  # fmt: skip
 
 
 @dataclass
@@ -67,19 +55,26 @@ class Vocabulary:
     counts: dict[str, Counter[str]] = field(default_factory=dict)
     """Language and question type -> answer as it was first spelled -> how often."""
     _spellings: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
+    _sorted: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    _total: int = 0
 
     def add(self, case: SourceCase) -> None:
         """Count the answer of a closed train question that has no options of its own."""
         if case.split != "train" or case.answer_type != "closed" or case.options:
             return
-        if polar(case.answer):
+        plain = plain_form(case.answer)
+        if not plain or polar(case.answer) or len(case.answer) > _LONGEST_ANSWER:
             return
         kind = _kind(case)
-        spellings = self._spellings.setdefault(kind, {})
-        plain = plain_form(case.answer)
-        if plain and (plain in spellings or len(spellings) < _MOST_ANSWERS):
-            spelling = spellings.setdefault(plain, case.answer)
-            self.counts.setdefault(kind, Counter())[spelling] += 1
+        spellings = self._spellings.get(kind, {})
+        if plain not in spellings:
+            if len(spellings) >= _MOST_ANSWERS or self._total >= _MOST_IN_ALL:
+                return
+            self._total += 1
+            self._sorted.pop(kind, None)
+            self._spellings.setdefault(kind, {})[plain] = case.answer
+        spelling = self._spellings[kind][plain]
+        self.counts.setdefault(kind, Counter())[spelling] += 1
 
     def update(self, cases: Iterable[SourceCase]) -> "Vocabulary":
         """Add every case, and return the vocabulary."""
@@ -89,7 +84,10 @@ class Vocabulary:
 
     def answers(self, case: SourceCase) -> Sequence[str]:
         """Return the answers of the case's language and question type, in a fixed order."""
-        return sorted(self.counts.get(_kind(case), ()))
+        kind = _kind(case)
+        if kind not in self._sorted:
+            self._sorted[kind] = tuple(sorted(self.counts.get(kind, ())))
+        return self._sorted[kind]
 
 
 def options_for(case: SourceCase, vocabulary: Vocabulary, seed: int) -> tuple[str, ...]:
@@ -182,23 +180,27 @@ def plain_form(answer: str) -> str:
 
 
 def _built(case: SourceCase, vocabulary: Vocabulary, seed: int) -> tuple[str, ...]:
-    answers = vocabulary.answers(case)
     chosen = [case.answer]
     forms = [set(plain_form(case.answer).split())]
-    stock = list(answers)
-    turn = 0
-    while stock and len(chosen) < OPTIONS:
-        index = int(_digest(seed, case.key, f"draw {turn}"), 16) % len(stock)
-        stock[index], stock[-1] = stock[-1], stock[index]
-        candidate = stock.pop()
-        turn += 1
+    for candidate in _drawn(vocabulary.answers(case), seed, case.key):
         words = set(plain_form(candidate).split())
         if not any(words <= other or other <= words for other in forms):
             chosen.append(candidate)
             forms.append(words)
+        if len(chosen) == OPTIONS:
+            break
     if len(chosen) < 2:
         return ()
     return tuple(sorted(chosen, key=lambda option: _digest(seed, case.key, f"order {option}")))
+
+
+def _drawn(stock: Sequence[str], seed: int, key: str) -> Iterator[str]:
+    """Yield all of `stock` in an order drawn by digest: Fisher and Yates's, without a copy."""
+    moved: dict[int, int] = {}
+    for last in range(len(stock) - 1, -1, -1):
+        index = int(_digest(seed, key, f"draw {len(stock) - 1 - last}"), 16) % (last + 1)
+        yield stock[moved.get(index, index)]
+        moved[index] = moved.get(last, last)
 
 
 def _digest(seed: int, key: str, what: str) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from mmedagent.cases.multiple_choice import (
     OPTIONS,
     Vocabulary,
+    _drawn,
     offered,
     options_for,
     parse_options,
@@ -143,6 +144,20 @@ def test_the_vocabulary_is_bounded() -> None:
     assert len(known.counts["en/organ"]) == 5_000
     known.add(question("Organ7"))
     assert known.counts["en/organ"]["organ7"] == 2
+
+
+def test_long_answers_and_too_many_kinds_are_no_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmedagent.cases.multiple_choice._MOST_IN_ALL", 3)
+    known = Vocabulary().update(question(f"organ{n}", question_type=f"t{n}") for n in range(5))
+    known.add(question("word " * 50))
+    assert list(known.counts) == ["en/t0", "en/t1", "en/t2"]
+
+
+def test_every_answer_is_drawn_once() -> None:
+    stock = [f"organ{n}" for n in range(100)]
+    orders = [list(_drawn(stock, seed, "key")) for seed in range(3)]
+    assert all(sorted(order) == sorted(stock) for order in orders)
+    assert orders[0] != orders[1] != orders[2]
 
 
 def test_another_process_builds_the_same_options() -> None:
