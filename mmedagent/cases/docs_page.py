@@ -30,7 +30,7 @@ def docs_page(summary: Mapping[str, Any], pages: Mapping[str, str]) -> str:
     links = "".join(f'<a href="#suite-{n}">{escape(t)}</a>' for n, t in enumerate(titles.values()))
     head = (
         '<p class="eyebrow">Great Expectations · what every case must be like</p>'
-        + title(str(summary["data_set"]), verdict, summary["success"])
+        + title(str(summary["data_set"]), verdict, "ok" if summary["success"] else "bad")
         + f'<p class="lead">Version <code>{summary["data_digest"][:16]}</code>. What only the whole'
         ' set shows is in <a href="findings.html">the findings</a>.</p>'
         + tiles(figures)

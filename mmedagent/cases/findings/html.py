@@ -47,7 +47,6 @@ def tiles(figures: Iterable[tuple[str, int]]) -> str:
     return f'<div class="tiles">{cells}</div>'
 
 
-def title(name: str, verdict: str, good: bool) -> str:
-    """Return the heading: the data set's name and the verdict on it."""
-    mark = "ok" if good else "bad"
+def title(name: str, verdict: str, mark: str) -> str:
+    """Return the heading: the data set's name and the verdict, marked `ok`, `bad` or `doubt`."""
     return f'<h1>{html.escape(name)} <em class="{mark}">{html.escape(verdict)}</em></h1>'

@@ -133,7 +133,7 @@ def _page(name: str, judged: int, total: int, articles: Sequence[str]) -> str:
     verdict = "nothing to look at" if not total else f"{total:,} to look at"
     body = (
         '<p class="eyebrow">Hints at wrong labels</p>'
-        + title(name, verdict, not total)
+        + title(name, verdict, "doubt" if total else "ok")
         + f'<p class="lead">{about.meaning} Specialists that learned from one pool err together:'
         f" these are hints. <b>{about.mend}</b></p>"
         + tiles((("cases with opinions", judged), ("unanimously against gold", total)))

@@ -59,7 +59,7 @@ def _head(summary: Mapping[str, Any]) -> str:
     )
     return (
         '<p class="eyebrow">Validation of a data version</p>'
-        + title(str(summary["data_set"]), verdict, summary["success"])
+        + title(str(summary["data_set"]), verdict, "ok" if summary["success"] else "bad")
         + f'<p class="lead">Version <code>{summary["data_digest"][:16]}</code>. What every single'
         ' case must be like is in <a href="index.html">the Data Docs</a>; this page has what only'
         " the whole set shows.</p>" + tiles(figures)

@@ -2,29 +2,41 @@
 
 from collections.abc import Iterator
 from itertools import groupby
+from typing import Any
 
 from mmedagent.cases.facts import Facts
 from mmedagent.cases.findings.finding import KEPT_CASES, Finding
 
 _LEARNING = "('train', 'warm_start', 'panel')"
-_HIDDEN = """
-CREATE TEMP TABLE IF NOT EXISTS pairs_of_images (one TEXT, two TEXT);
-DELETE FROM pairs_of_images;
-INSERT INTO pairs_of_images
-    SELECT digest, digest FROM picture_pools GROUP BY digest HAVING COUNT(*) > 1;
-INSERT INTO pairs_of_images SELECT one, two FROM alike;
-INSERT INTO pairs_of_images SELECT two, one FROM alike;
+_ASKED = """
+DROP TABLE IF EXISTS temp.pairs;
+DROP TABLE IF EXISTS temp.asked;
+CREATE TEMP TABLE pairs AS
+    SELECT digest AS one, digest AS two FROM picture_pools JOIN pictures USING (digest)
+    WHERE NOT constant GROUP BY digest HAVING COUNT(*) > 1
+    UNION SELECT one, two FROM alike UNION SELECT two, one FROM alike;
+CREATE TEMP TABLE asked AS
+    SELECT digest, question_key, answer_key, shown.pool = 'test' AS measured,
+        MIN(position) AS first, COUNT(*) AS number
+    FROM shown JOIN cases USING (position)
+    WHERE digest IN (SELECT one FROM pairs)
+        AND shown.pool IN ('test', 'train', 'warm_start', 'panel')
+    GROUP BY 1, 2, 3, 4;
+CREATE INDEX temp.asked_of ON asked (digest, question_key, answer_key, measured);
 """
-_HIDDEN_PAIRS = f"""
-SELECT DISTINCT measured.image_digest, measured.question_key, measured.answer_key,
-    measured.position, measured.case_id, learned.position, learned.case_id, pairs_of_images.two
-FROM pairs_of_images
-JOIN shown AS there ON there.digest = pairs_of_images.one AND there.pool = 'test'
-JOIN shown AS here ON here.digest = pairs_of_images.two AND here.pool IN {_LEARNING}
-JOIN cases AS measured ON measured.position = there.position
-JOIN cases AS learned ON learned.position = here.position
-WHERE measured.question_key = learned.question_key AND measured.answer_key = learned.answer_key
-ORDER BY 1, 2, 3, 4, 6
+_HIDDEN = """
+SELECT there.digest, there.question_key, there.answer_key, there.first, there.number,
+    here.digest, here.first, here.number
+FROM asked AS there
+JOIN pairs ON pairs.one = there.digest
+JOIN asked AS here ON here.digest = pairs.two AND here.question_key = there.question_key
+    AND here.answer_key = there.answer_key AND NOT here.measured
+WHERE there.measured
+ORDER BY 1, 2, 3, 6
+"""
+_CASES_OF = """
+SELECT position FROM shown JOIN cases USING (position)
+WHERE digest = ? AND question_key = ? AND answer_key = ? AND shown.pool IN {pools} LIMIT ?
 """
 
 
@@ -32,24 +44,36 @@ def hidden_cases(facts: Facts) -> Iterator[Finding]:
     """Yield the test cases whose picture, question and answer a learning pool has, too.
 
     The picture may have another name, format or size: those that `pictures` found alike count.
+    Cases are grouped before they are compared, so that one image of many cases costs no more.
     """
-    facts.connection.executescript(_HIDDEN)
-    rows = facts.rows(_HIDDEN_PAIRS)
+    facts.connection.executescript(_ASKED)
+    rows = facts.rows(_HIDDEN)
     for key, group in groupby(rows, key=lambda row: row[:3]):
-        cases: dict[int, str] = {}
-        images = {str(key[0])}
-        for _, _, _, measured, measured_id, learned, learned_id, image in group:
-            cases.setdefault(measured, str(learned_id))
-            cases.setdefault(learned, str(measured_id))
-            images.add(str(image))
+        members = list(group)
+        measured, learned = members[0][3], members[0][6]
+        images = {str(key[0]), *(str(row[5]) for row in members)}
+        cases = dict.fromkeys(_cases_of(facts, key, "('test')"), _name(facts, learned))
+        for row in members:
+            found = _cases_of(facts, (row[5], *key[1:]), _LEARNING)
+            cases |= dict.fromkeys(found, _name(facts, measured))
+        count = members[0][4] + sum(row[7] for row in members)
         yield Finding(
             "hidden_case",
             tuple(map(str, key)),
-            f"{len(cases)} cases of test and a learning pool have one picture, question and answer",
+            f"{count} cases of test and a learning pool have one picture, question and answer",
             tuple(cases.items())[:KEPT_CASES],
-            len(cases),
+            count,
             tuple(sorted(images)),
         )
+
+
+def _cases_of(facts: Facts, key: tuple[Any, ...], pools: str) -> list[int]:
+    rows = facts.rows(_CASES_OF.format(pools=pools), (*key, KEPT_CASES))
+    return [position for (position,) in rows]
+
+
+def _name(facts: Facts, position: int) -> str:
+    return str(facts.one("SELECT case_id FROM cases WHERE position = ?", (position,)))
 
 
 def subjects_in_pools(facts: Facts) -> Iterator[Finding]:
