@@ -102,6 +102,30 @@ def test_other_tables_are_not_asked_for_an_encoding(
     assert read_mapping(Path("data/sets/chest.mapping.yaml")).table.format == format
 
 
+def test_lists_headers_and_tables_are_asked_for(tmp_path: Path) -> None:
+    listed = [
+        row | {"image": f"['{row['image']}']", "a": "effusion|no effusion", "type": "x"}
+        for row in rows()
+    ]
+    place = Hospital(tmp_path, listed).write()
+    (place.release / "other.csv").write_bytes(b"a,b\n1,2\n")
+    answers = [
+        *("elsewhere.csv", "cases.csv", "", "", "image", "images", "python", "", "", "a", "|"),
+        *("text", "closed", "", "header", "en", "", "shares 0.8 0.1 0.1"),
+    ]
+    result = RUN.invoke(
+        app, ["init", "chest", str(place.release)], input="".join(f"{a}\n" for a in answers)
+    )
+    assert "Which table (2 there)?" in result.output
+    assert "one of cases.csv, other.csv" in result.output
+    found = read_mapping(Path("data/sets/chest.mapping.yaml"))
+    assert found.images.list == "python" and found.options is not None
+    assert (found.options.columns, found.options.list) == (("a",), "|")
+    assert found.modality.dicom_header is True
+    # The images are PNG: the mapping is written, and what its header asks for is refused.
+    assert "no DICOM file, so no header says its modality" in str(result.exception)
+
+
 def test_a_wrong_answer_is_asked_again(tmp_path: Path) -> None:
     place = Hospital(tmp_path).write()
     answers = typed(Which_column_is_the_question="nonsense\nquestion")

@@ -68,7 +68,8 @@ class _Met:
     """Remembers which keys were met, on disk when they are many: memory stays constant."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("")
+        # A pool's feeding thread may take over the iterator, never two at once.
+        self._database = sqlite3.connect("", check_same_thread=False)
         self._database.execute("create table met (key text primary key, row int) without rowid")
 
     def before(self, key: str, row: int) -> int | None:

@@ -208,3 +208,29 @@ WHOLE = [
     _planted("SC_rgb_jpeg_dcmtk.dcm"),
     _planted("reportsi.dcm"),
 ]
+
+
+def test_deflated_files_are_read_and_their_cuts_refused() -> None:
+    data = real("image_dfl.dcm")
+    assert pixels(data).shape == (512, 512)
+    assert refusal(data[: len(data) // 2]).startswith("the deflated data are cut off; transfer")
+
+
+def test_frames_that_are_missing_or_not_decodable() -> None:
+    assert refusal(real("JPEG-lossy.dcm")).startswith("its pixel data cannot be decoded (")
+    dataset = pydicom.dcmread(io.BytesIO(real("SC_rgb_rle_2frame.dcm")))
+    [first, _] = pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=2)
+    dataset.PixelData = pydicom.encaps.encapsulate([first])
+    with pytest.raises(BadDataError, match="frame 1 is missing or cut off"):
+        pixels(saved(dataset), frame=1)
+    dataset.NumberOfFrames = 1
+    dataset.PixelData = pydicom.encaps.encapsulate([first + bytes(200_000)])
+    assert refusal(saved(dataset)).startswith("an RLE frame longer than its picture")
+    dataset.PixelData = pydicom.encaps.encapsulate([b"not a frame "])
+    assert "declared and the frame is of no known compression" in refusal(saved(dataset))
+
+
+def test_an_uncompressed_file_with_items_is_another_syntax() -> None:
+    dataset = pydicom.dcmread(io.BytesIO(dicom()))
+    dataset.PixelData = b"\xfe\xff\x00\xe0" + bytes(300)
+    assert "the pixels are in compressed items" in refusal(saved(dataset))

@@ -166,3 +166,16 @@ def test_what_is_no_volume_of_measured_values_is_refused() -> None:
 def test_the_picture_is_grey() -> None:
     decoded = decode(nifti(BODY), View(axis="axial", frame=1), LIMITS, PLACE)
     assert decoded.image.mode == "L" and decoded.facts == {"kind": "nifti"}
+
+
+def test_empty_fourth_dimensions_are_none() -> None:
+    data = nifti(BODY[..., None, None])
+    assert np.array_equal(
+        pixels(data, axis="axial", frame=1), pixels(nifti(BODY), axis="axial", frame=1)
+    )
+
+
+def test_voxels_without_a_size_are_refused() -> None:
+    data = bytearray(nifti(BODY))
+    data[80:84] = np.float32(np.inf).tobytes()  # pixdim[1]
+    assert "voxels without a size" in refusal(bytes(data))

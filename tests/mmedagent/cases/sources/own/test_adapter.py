@@ -162,6 +162,19 @@ def test_lists_of_a_typed_table_are_native(format: str, write: Any, tmp_path: Pa
     assert case.options == ("effusion", "no effusion")
 
 
+def test_typed_cells_are_texts_as_they_are_written(tmp_path: Path) -> None:
+    typed: list[dict[str, Any]] = [
+        row | {"answer": 2, "a": 2, "b": 3.5, "x": None} for row in rows()
+    ]
+    typed[1] |= {"answer": True, "a": True, "b": False}
+    mapped = mapping(table=table_of("jsonl"), attributes={"x": "x"})
+    raw = jsonl_bytes(typed).replace(b"\n", b"\n\n", 1)  # an empty line is no row
+    first, second, *_ = Hospital(tmp_path, mapped=mapped, raw=raw).cases()
+    assert (first.answer, first.options) == ("2", ("2", "3.5"))
+    assert (second.answer, second.options) == ("true", ("true", "false"))
+    assert first.attributes == {"language": "en"} and second.row == "cases.jsonl row 3"
+
+
 def test_several_image_columns_and_fewer_images_in_a_row(tmp_path: Path) -> None:
     two = [row | {"before": "0.png" if number else ""} for number, row in enumerate(rows())]
     images = {"folder": "images", "columns": ["image", "before"]}
@@ -241,6 +254,10 @@ def test_the_modality_comes_from_the_dicom_header(tmp_path: Path) -> None:
     image = cases[0].images[0]
     read = pickle.loads(pickle.dumps(image.read))  # as a worker process is handed it
     assert decode(read(), image.view, place.limits, image.place).image.size == (128, 128)
+    place.table = [row | {"also": "CT_small.dcm"} for row in shown]
+    place.mapped["images"] = {"folder": "images", "columns": ["image", "also"]}
+    assert "row 3: images of several modalities; map a column" in place.refusal()
+    place.table, place.mapped["images"] = shown, {"folder": "images", "columns": ["image"]}
     place.images["CT_small.dcm"] = noise(0)
     message = place.refusal()
     assert "cases.csv row 2, column image: no DICOM file, so no header says its modality" in message

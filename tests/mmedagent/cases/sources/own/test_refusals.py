@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mmedagent.cases.sources.own.cells import text_of, text_problem
 from mmedagent.cases.sources.own.paths import path_problem, resolved
-from mmedagent.errors import BadDataError
+from mmedagent.errors import BadDataError, UsageError
 from mmedagent.recipes.sets import LimitsRecipe
 from tests.mmedagent.cases.sources.own.hospital import (
     NUMBER,
@@ -208,6 +208,31 @@ def test_a_list_that_is_none(tmp_path: Path) -> None:
     python = {"columns": ["a"], "list": "python"}
     message = Hospital(tmp_path, table, mapping(options=python)).refusal()
     assert "row 4, column a: no list as `list: python` says" in message
+
+
+def test_too_many_options_and_parts(tmp_path: Path) -> None:
+    table = [row | {"a": "|".join(map(str, range(30)))} for row in rows()]
+    mapped = mapping(options={"columns": ["a"], "list": "|"})
+    assert (
+        "row 2, column a: 30 options; 26 are the most"
+        in Hospital(tmp_path, table, mapped).refusal()
+    )
+    table = [row | {"a": "|" * 100} for row in rows()]
+    assert "row 2, column a: a list of 101 parts" in Hospital(tmp_path, table, mapped).refusal()
+
+
+def test_words_that_the_mapping_does_not_translate(tmp_path: Path) -> None:
+    table = rows()
+    table[2]["type"] = SECRET
+    mapped = mapping(question_type={"column": "type", "values": {"Finding": "abnormality"}})
+    message = Hospital(tmp_path, table, mapped).refusal()
+    assert "row 4, column type: a word that `question_type.values` does not have" in message
+
+
+def test_a_folder_that_leaves_the_release_is_a_wrong_mapping(tmp_path: Path) -> None:
+    place = Hospital(tmp_path, mapped=mapping(images={"folder": "../..", "columns": ["image"]}))
+    with pytest.raises(UsageError, match="images.folder is a path that leaves the folder"):
+        place.cases()
 
 
 def test_the_same_row_twice(tmp_path: Path) -> None:
