@@ -154,6 +154,25 @@ def test_one_run_at_a_time(
         run("laptop", [], Options(), console)
 
 
+def test_a_run_on_other_data_than_the_trees_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, console: Console
+) -> None:
+    (tmp_path / "params.yaml").write_text(render())
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    out = {"path": "data/rad", "md5": "c" * 32 + ".dir"}
+    lock = {"stages": {"rad": {"outs": [out]}}}
+    (tmp_path / "dvc.lock").write_text(json.dumps(lock))
+    (tmp_path / "data" / "rad").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MMEDAGENT_HOME", str(tmp_path))
+    monkeypatch.setenv("MMEDAGENT_WORK", str(tmp_path / "work"))
+    for data, code in (("rad", 13), ("rad@" + "a" * 32, 2), ("vqa", 2)):
+        with pytest.raises(MMedAgentError) as caught:
+            run("laptop", [], Options(data=data), console)
+        assert caught.value.exit_code == code
+    assert not (tmp_path / "runs" / "storage").exists()
+
+
 def test_the_screen_says_how_each_task_ended(tmp_path: Path, console: Console) -> None:
     with Screen(console) as screen:
         screen.started("label", tmp_path / "label.progress")
