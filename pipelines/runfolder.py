@@ -80,6 +80,7 @@ def _facts(run_id: str, plan: Plan, revision: str | None) -> dict[str, Any]:
             "inputs": plan.digest,
             "challenger_inputs": plan.challenger,
             "data": plan.versions.data,
+            "data_manifest": plan.versions.manifest,
             "base": plan.versions.base,
             "panel": plan.versions.panel,
             "champion": plan.champion,
