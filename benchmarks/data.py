@@ -206,6 +206,28 @@ def measure(way: str, release: Path, work: Path) -> dict[str, float]:
     }
 
 
+def plot(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draw seconds and peak memory over n, both axes logarithmic."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "data"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    for axis, field, title in zip(
+        axes, ("seconds", "peak_gb"), ("seconds", "peak memory, GB"), strict=True
+    ):
+        for way, style in zip(COMPARED, ("o-C0", "s-C0", "o--C1", "s--C1"), strict=True):
+            points = [(row["cases"], row[field]) for row in rows if row["way"] == way]
+            axis.loglog(*zip(*points, strict=True), style, label=way, markersize=4)
+        axis.set(title=title, xlabel="cases")
+        axis.grid(alpha=0.3)
+    axes[1].axhline(2, color="0.5", linestyle=":")
+    axes[0].legend(frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", type=int, nargs="*", default=[10_000, 30_000, 100_000])
@@ -213,7 +235,11 @@ def main() -> None:
     parser.add_argument("--masked", type=int, default=5_000, help="n with a text search")
     parser.add_argument("--scratch", type=Path, default=None, help="some 15 GB at a million")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/data.json"))
+    parser.add_argument("--plot", type=Path, help="draw what --output holds here, and stop")
     arguments = parser.parse_args()
+    if arguments.plot:
+        plot(json.loads(arguments.output.read_text())["rows"], arguments.plot)
+        return
     rows: list[dict[str, Any]] = []
     plans: list[tuple[int, tuple[str, ...]]] = [(n, COMPARED) for n in arguments.cases]
     plans.insert(0, (arguments.masked, ("ours ingest, text masked",)))
