@@ -26,7 +26,7 @@ _MOST_SIDE = 1536
 """Longer images are searched at this scale: what cannot be read there cannot be read as stored."""
 _LARGEST_LETTER = 0.3
 """A region thicker than this share of the shorter side is the organ, taken for a letter."""
-_MARGIN = 0.25
+_MARGIN = 0.35
 """Of a region's thickness is painted over around it, at least two pixels."""
 _MOST_PASSES = 3
 _LEAST_STROKES = 12.0
@@ -55,8 +55,8 @@ class BurnedInText:
         """Return `image` (mode L or RGB) as the recipe's `burned_in_text` wants it.
 
         `keep` does not look; `mask` paints regions over in the colour of their surroundings, and
-        looks again until nothing is found; `refuse` raises `RefusedForPrivacy` that names `place` and
-        the number of regions, never their text. Orientation marks (a lone `L` or `R`) may be
+        looks again until nothing is found; `refuse` raises `RefusedForPrivacy` that names `place`
+        and the number of regions, never their text. Orientation marks (a lone `L` or `R`) may be
         masked as well. Clean the picture that is stored: time grows with the pixels.
         """
         if self._action == "keep" or min(image.size) < LEAST_SIDE:
@@ -75,8 +75,7 @@ class BurnedInText:
         count = 0
         for _ in range(_MOST_PASSES):
             count += len(regions)
-            for region in regions:
-                paint(pixels, region)
+            paint(pixels, regions)
             regions = self.find(pixels)
             if not regions:
                 break
@@ -151,20 +150,28 @@ def _thickness(box: "NDArray[np.float32]") -> float:
     return float(min(np.linalg.norm(box[0] - box[1]), np.linalg.norm(box[0] - box[3])))
 
 
-def paint(pixels: "NDArray[Any]", box: "NDArray[np.float32]") -> None:
-    """Fill a region and its margin with the median colour of the pixels around, in place."""
+def paint(pixels: "NDArray[Any]", regions: "Regions") -> None:
+    """Fill regions and their margins with the median colour of the pixels around, in place.
+
+    Regions that touch get one colour. `pixels` is (height, width[, 3]) of any integer type.
+    """
     import cv2
     import numpy as np
 
-    margin = max(2, round(_MARGIN * _thickness(box)))
     mask = np.zeros(pixels.shape[:2], dtype=np.uint8)
-    cv2.fillConvexPoly(mask, np.round(box).astype(np.int32), 1)
-    kernel = np.ones((2 * margin + 1, 2 * margin + 1), dtype=np.uint8)
-    mask = cv2.dilate(mask, kernel)
-    ring = (cv2.dilate(mask, np.ones((5, 5), dtype=np.uint8)) - mask).astype(bool)
-    around = pixels[ring]
-    colour = np.median(around, axis=0) if len(around) else np.zeros(pixels.shape[2:])
-    pixels[mask.astype(bool)] = colour.astype(pixels.dtype)
+    for box in regions:
+        margin = max(2, round(_MARGIN * _thickness(box)))
+        one = np.zeros_like(mask)
+        cv2.fillConvexPoly(one, np.round(box).astype(np.int32), 1)
+        kernel = np.ones((2 * margin + 1, 2 * margin + 1), dtype=np.uint8)
+        mask |= cv2.dilate(one, kernel)
+    patches, labels = cv2.connectedComponents(mask)
+    for patch in range(1, patches):
+        inside = labels == patch
+        wider = cv2.dilate(inside.astype(np.uint8), np.ones((5, 5), dtype=np.uint8))
+        around = pixels[wider.astype(bool) & (mask == 0)]
+        colour = np.median(around, axis=0) if len(around) else np.zeros(pixels.shape[2:])
+        pixels[inside] = np.asarray(colour).astype(pixels.dtype)
 
 
 def _load(confidence: float) -> Any:

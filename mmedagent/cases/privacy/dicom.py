@@ -6,8 +6,11 @@ depth (E.1.1), keyed UIDs, the file meta information, elements of no known tag, 
 dates that the table does not list, and the attributes that say what was done.
 """
 
+import logging
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +26,7 @@ PROFILE = "dicomfields_2026c"
 METHOD = "PS3.15 2026c Basic Application Level Confidentiality Profile"
 _PERSONAL_VRS = ("PN", "DA", "DT", "TM", "AS")
 _DUMMIES = ("", "ANONYMIZED", "00010101", "00010101010101.000000+0000", "000000.00", "000Y")
+_OVERLAYS = 0x6000
 _KEPT_META = (0x00020000, 0x00020001, 0x00020002, 0x00020003, 0x00020010, 0x00020012, 0x00020013)
 """Group length, version, SOP class and instance, transfer syntax, and which software wrote it."""
 
@@ -39,6 +43,25 @@ def deidentify(dataset: "Dataset", pseudonyms: Pseudonyms | None = None) -> Coun
         Counts of removed or replaced values by kind: `group 0010` for elements of that group,
         `private`, `unknown` (of no known tag), `unreadable`, `file meta`. Never a value.
     """
+    with quiet():
+        return _deidentify(dataset, pseudonyms)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence pydicom within the block: its warnings about odd values show the values."""
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def _deidentify(dataset: "Dataset", pseudonyms: Pseudonyms | None) -> Counter[str]:
     counts: Counter[str] = Counter()
     subject = _subject(dataset, pseudonyms)
     uids = _Uids(pseudonyms)
@@ -157,7 +180,10 @@ def _elements(dataset: "Dataset") -> Iterator["DataElement"]:
 
 
 def _remove_rest(dataset: "Dataset", counts: Counter[str]) -> None:
-    """Remove elements of no known tag, and names, dates and ages that the table does not list."""
+    """Remove elements of no known tag, and names, dates and ages that the table does not list.
+
+    Of an overlay the table takes data and comments; its label and description are as free a text.
+    """
     from pydicom.datadict import dictionary_has_tag, repeater_has_tag
 
     for element in list(dataset):
@@ -168,7 +194,9 @@ def _remove_rest(dataset: "Dataset", counts: Counter[str]) -> None:
         elif element.VR == "SQ":
             for item in element.value:
                 _remove_rest(item, counts)
-        elif element.VR in _PERSONAL_VRS and not _is_dummy(element):
+        elif element.tag.group & 0xFF00 == _OVERLAYS or (
+            element.VR in _PERSONAL_VRS and not _is_dummy(element)
+        ):
             counts[f"group {element.tag.group:04x}"] += 1
             del dataset[element.tag]
 

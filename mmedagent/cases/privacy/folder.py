@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from mmedagent import atomic
 from mmedagent.cases.privacy.burned_in import BurnedInText
-from mmedagent.cases.privacy.dicom import deidentify
+from mmedagent.cases.privacy.dicom import deidentify, quiet
 from mmedagent.cases.privacy.pixels import clean_pixels
 from mmedagent.cases.privacy.pseudonym import Pseudonyms
 from mmedagent.cases.privacy.refusal import RefusedForPrivacy
@@ -29,6 +29,7 @@ REPORT = "privacy-report.json"
 PixelPolicy = Literal["mask", "refuse", "keep"]
 _DIRECTORY = "1.2.840.10008.1.3.10"
 _NAMED = 5
+_NO_IMAGE = "no image"
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,12 @@ def deidentify_folder(
                 name = pseudonyms.of("image", digest_file(path)) + ".dcm"
                 if not journal.has(name):
                     place = f"{source}: file {number} of {len(files)}"
-                    journal.add(name, _copy(path, out / name, pseudonyms, finder, pixels, place))
+                    facts = _copy(path, out / name, pseudonyms, finder, pixels, skip_others, place)
+                    journal.add(name, facts)
             tell(done + 1, len(files))
-    copies = Copies(journal.copied, len(others), journal.refused, journal.report)
-    facts = {"files": copies.files, "skipped": copies.skipped, "refused": copies.refused}
-    atomic.write_json(out / REPORT, {**facts, **copies.report.as_dict()})
+    copies = Copies(journal.copied, len(others) + journal.skipped, journal.refused, journal.report)
+    totals = {"files": copies.files, "skipped": copies.skipped, "refused": copies.refused}
+    atomic.write_json(out / REPORT, {**totals, **copies.report.as_dict()})
     return copies
 
 
@@ -119,21 +121,39 @@ def _copy(
     pseudonyms: Pseudonyms,
     finder: BurnedInText,
     pixels: PixelPolicy,
+    skip_others: bool,
     place: str,
 ) -> dict[str, Any]:
     """Write one copy and return its line of the journal."""
+    with quiet():
+        return _copied(path, target, pseudonyms, finder, pixels, skip_others, place)
+
+
+def _copied(
+    path: Path,
+    target: Path,
+    pseudonyms: Pseudonyms,
+    finder: BurnedInText,
+    pixels: PixelPolicy,
+    skip_others: bool,
+    place: str,
+) -> dict[str, Any]:
     import pydicom
 
     try:
         dataset = pydicom.dcmread(path)
         kind = str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
-        has_pixels = "PixelData" in dataset
+        has_pixels, claims_pixels = "PixelData" in dataset, "Rows" in dataset
     except Exception as error:  # pydicom raises many kinds, some with values in their text
         raise BadDataError(
             f"{place} cannot be read as DICOM ({type(error).__name__}): is it whole?"
         ) from None
+    if claims_pixels and not has_pixels:
+        raise BadDataError(f"{place} is cut off before its pixels: copy it again")
     if kind == _DIRECTORY or not has_pixels:
-        return {"left_out": "no image"}
+        if not skip_others:
+            raise BadDataError(f"{place} holds no image: take it out or use --skip-others")
+        return {"left_out": _NO_IMAGE}
     try:
         regions = 0
         if pixels != "keep":
@@ -158,7 +178,7 @@ class _Journal:
         self._path = out / JOURNAL
         self._names: set[str] = set()
         self.report = PrivacyReport()
-        self.copied = self.refused = 0
+        self.copied = self.refused = self.skipped = 0
         key = pseudonyms.of("key", "check")
         if not self._path.exists():
             self._append({"key": key})
@@ -191,9 +211,10 @@ class _Journal:
             return
         self._names.add(entry["name"])
         if entry.get("left_out"):
-            refused = entry["left_out"] != "no image"
-            self.refused += refused
-            if refused:
+            if entry["left_out"] == _NO_IMAGE:
+                self.skipped += 1
+            else:
+                self.refused += 1
                 self.report.add("image", {}, refused=True)
             return
         self.copied += 1

@@ -34,8 +34,8 @@ def clean_pixels(dataset: "Dataset", finder: BurnedInText, refuse: bool, place: 
     for frame in frames:
         regions = finder.find(_eight_bits(frame))
         count += len(regions)
-        for region in regions:
-            paint(frame, region)
+        if regions:
+            paint(frame, regions)
     if count and refuse:
         raise RefusedForPrivacy(f"{place}: {count} text regions are burned into its pixels")
     if count:
