@@ -19,7 +19,7 @@ BITS = 8 * HASH_BYTES
 _FEW = 30_000
 """Up to so many hashes short bands are quicker, above it long ones: their keys are rarer."""
 _LONGEST_KEY = 32
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 _MOST_PAIRS = 200_000
 
 
