@@ -5,6 +5,7 @@ and BMP (the file header's size).
 """
 
 import re
+from typing import Literal
 
 from mmedagent.cases.imaging.decoded import refused
 
@@ -20,7 +21,8 @@ class Cut(Exception):
 def check_end(kind: str, data: bytes, place: str) -> None:
     """Raise `BadDataError` when a PNG, JPEG, GIF or BMP is cut off, animated or followed by more.
 
-    Zeros, `FF` bytes and white space may follow: devices and transfers pad files with them.
+    Zeros, `FF` bytes and white space may follow: devices and transfers pad files with them. So may
+    the pictures that a JPEG announces.
     """
     try:
         end, pictures = _ENDS[kind](data)
@@ -54,6 +56,26 @@ def _png(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg(data: bytes) -> tuple[int, int]:
+    """Return the end of the picture, and of those that it announces as behind it.
+
+    Phones put previews and depth maps there (CIPA DC-007, Multi-Picture Format); each has to be
+    a whole JPEG itself, so that nothing else hides among them. The first one is the photograph.
+    """
+    end, announced = _jpeg_alone(data)
+    for start, size in sorted(announced):
+        inner = data[start : start + size]
+        if start < end or data[end:start].strip(_PADDING) or not inner.startswith(b"\xff\xd8"):
+            break
+        inner_end, _ = _jpeg_alone(inner)
+        if inner[inner_end:].strip(_PADDING):
+            break
+        end = start + size
+    return min(end, len(data)), 1
+
+
+def _jpeg_alone(data: bytes) -> tuple[int, list[tuple[int, int]]]:
+    """Return where one JPEG ends, and start and size of the pictures that it announces."""
+    announced: list[tuple[int, int]] = []
     at = 2
     while True:
         found = _MARKER.search(data, at)
@@ -61,12 +83,31 @@ def _jpeg(data: bytes) -> tuple[int, int]:
             raise Cut
         marker, at = data[found.end() - 1], found.end()
         if marker == 0xD9:
-            return at, 1
+            return at, announced
         if marker not in _ALONE:
             length = int.from_bytes(data[at : at + 2], "big")
             if length < 2 or at + length > len(data):
                 raise Cut
+            if marker == 0xE2 and data[at + 2 : at + 6] == b"MPF\0":
+                announced = _pictures(data[at + 6 : at + length], at + 6)
             at += length
+
+
+def _pictures(index: bytes, base: int) -> list[tuple[int, int]]:
+    """Return start and size of the other pictures of an MP index, a TIFF directory at `base`."""
+    order: Literal["little", "big"] = "little" if index.startswith(b"II") else "big"
+
+    def number(at: int, size: int) -> int:
+        return int.from_bytes(index[at : at + size], order)
+
+    directory = number(4, 4)
+    for entry in range(directory + 2, directory + 2 + 12 * min(number(directory, 2), 64), 12):
+        if number(entry, 2) == 0xB002:  # MP Entry: 16 bytes for each picture
+            length, place = number(entry + 4, 4), number(entry + 8, 4)
+            rows = range(place, min(place + length, len(index)), 16)
+            found = [(base + number(row + 8, 4), number(row + 4, 4)) for row in rows]
+            return [(start, size) for start, size in found if start != base]
+    return []
 
 
 def _gif(data: bytes) -> tuple[int, int]:

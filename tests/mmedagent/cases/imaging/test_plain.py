@@ -127,6 +127,18 @@ def test_polyglots_without_anything_behind_are_refused_too() -> None:
     assert "TIFF that also holds a zip archive" in refusal(plain(format="TIFF") + archive())
 
 
+def test_a_phones_photograph_may_announce_pictures_behind_it() -> None:
+    first, second = (Image.fromarray(np.full((40, 30), n, np.uint8)) for n in (50, 200))
+    both = encoded(first, "MPO", save_all=True, append_images=[second])
+    assert len(both) > len(encoded(first, "JPEG")) + 300
+    assert abs(int(pixels(both).mean()) - 50) < 3
+    assert pixels(both + b"\0\0").shape == (40, 30)
+    assert "bytes after the end of the JPEG" in refusal(both + b"payload")
+    at = both.rindex(b"\xff\xd8")
+    hidden = both[:at] + b"other data " + both[at + 11 :]
+    assert "bytes after the end of the JPEG" in refusal(hidden)
+
+
 @pytest.mark.parametrize("format", ENDED)
 def test_padding_behind_an_image_is_no_payload(format: str) -> None:
     data = plain(format=format)
@@ -153,7 +165,7 @@ def test_only_dicom_has_a_header_to_ask() -> None:
         facts(plain(), LIMITS, PLACE)
 
 
-WHOLE = [plain(format=format, size=(16, 12)) for format in FORMATS] + [pages(2)]
+WHOLE = [plain(format=format, size=(16, 12)) for format in [*FORMATS, "MPO"]] + [pages(2)]
 
 
 @settings(max_examples=150, deadline=None)

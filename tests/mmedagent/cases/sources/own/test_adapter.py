@@ -281,13 +281,13 @@ def test_text_of_every_script_comes_through_unchanged(tmp_path: Path) -> None:
 def test_memory_does_not_grow_with_the_table(tmp_path: Path) -> None:
     many = [
         row | {"image": "0.png", "patient": str(n), "question": f"{n}?" * 20}
-        for n, row in enumerate(rows(4000))
+        for n, row in enumerate(rows(2500))
     ]
     # Not a folder: pathlib interns every path, and that table grows in jumps.
     place, packed = packed_in(tmp_path, "zip", many)
     with open_release(packed, place.limits) as release:
         cases = OwnCases(place.key).cases(release, place.recipe, Counter())
-        # The cases alone are 6 MB; the interpreter keeps 0.2 MB of freed small objects.
+        # The cases alone are 4 MB; the interpreter keeps 0.2 MB of freed small objects.
         assert most_memory(cases, 200) < 500_000
 
 
