@@ -40,8 +40,10 @@ def test_both_pools_are_labelled_in_their_gold_specialty_and_a_rerun_is_the_same
     again = label(tmp_path / "cases", None, recipe, LabelRecipe(), store, tmp_path / "two")
     assert (again["asked"], again["from_store"]) == (0, 27)
     assert requests_served(served) == before
-    for name in ("opinions.parquet", "label.json"):
+    for name in ("opinions.parquet", "label.json", "label-noise.json", "label-noise.html"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    hints = json.loads((tmp_path / "one" / "label-noise.json").read_text())
+    assert hints["judged"] == 9 and hints["hints"] == first["against_gold"]
     counted = {
         n: sum(o.letter is None for s in opinions.values() for o in s if o.specialist == n)
         for n in NAMES
