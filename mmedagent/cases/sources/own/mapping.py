@@ -147,6 +147,8 @@ class Frame(Number):
 
     first: Literal[0, 1]
     """What the table calls the first one."""
+    list: ListForm | None = None
+    """How a cell holds one number for each image of its row; without it one number is for all."""
 
 
 class Window(_Part):

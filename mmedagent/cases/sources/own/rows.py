@@ -17,7 +17,7 @@ from mmedagent.cases.sources.own.cells import (
     text_of,
     text_problem,
 )
-from mmedagent.cases.sources.own.mapping import Cells, Mapping, Number, Term
+from mmedagent.cases.sources.own.mapping import Cells, Frame, Mapping, Number, Term, Window
 from mmedagent.cases.sources.own.paths import path_problem, resolved, unlike
 from mmedagent.cases.sources.own.problems import Problems
 from mmedagent.cases.sources.own.tables import Row
@@ -65,7 +65,7 @@ class RowReader:
         language = self._try(self._term, mapping.language, "language")
         who = self._try(self._text, mapping.subject, needed=True, most=_SHORT)
         key = self._try(self._text, mapping.id, needed=True, most=_SHORT) if mapping.id else ""
-        view = self._try(self._view)
+        views = self._try(self._views, len(files)) if files else ()
         attributes = {
             name: self._try(self._text, column, most=_SHORT)
             for name, column in mapping.attributes.items()
@@ -76,21 +76,12 @@ class RowReader:
             self._note(mapping.answer_type.column, "an open question with options", "mend one")
         if len(self.problems) > before or self.problems.full:
             return None
-        content = [
-            *(name for name, _ in files),
-            question,
-            *options,
-            answer,
-            kind,
-            asked,
-            modality,
-            who,
-            str(view),
-        ]
+        names = [name for name, _ in files]
+        content = [names, question, options, answer, kind, asked, modality, who, str(views)]
         return SourceCase(
             row=self.problems.place(row.number),
             key=self.pseudonyms.of("case", key or canonical_json(content).decode()),
-            images=tuple(self._image(name, column, view) for name, column in files),
+            images=tuple(map(self._image, files, views)),
             question=question,
             answer=answer,
             answer_type=kind,
@@ -263,39 +254,58 @@ class RowReader:
             )
         return (split.values or {})[text]
 
-    def _view(self) -> View:
-        terms = self.mapping.view
-        frame: int | None = None
-        axis: Any = None
-        window: tuple[float, float] | None = None
-        if terms.frame is not None:
-            number = self._number(terms.frame)
-            if number is not None:
-                if number != int(number) or number < terms.frame.first:
-                    raise self._note(
-                        terms.frame.column, f"no whole number from {terms.frame.first}", "mend it"
-                    )
-                frame = int(number) - terms.frame.first
+    def _views(self, count: int) -> tuple[View, ...]:
+        """Return what is meant of each of the row's `count` images."""
+        terms, axis = self.mapping.view, None
         if terms.axis is not None and (
             terms.axis.column is None or self._text(terms.axis.column, most=_SHORT)
         ):
             axis = self._term(terms.axis, "view.axis")
-        if terms.window is not None:
-            centre, width = self._number(terms.window.centre), self._number(terms.window.width)
-            if (centre is None) != (width is None) or (width is not None and width < 1):
-                raise self._note(
-                    terms.window.width.column,
-                    "no window: centre and width go together, and the width is at least 1",
-                    "mend both, or leave both empty for the file's own",
-                )
-            window = None if centre is None or width is None else (centre, width)
-        return View(frame, axis, window)
+        window = None if terms.window is None else self._window(terms.window)
+        axes: Any = axis
+        return tuple(View(frame, axes, window) for frame in self._frames(count))
+
+    def _frames(self, count: int) -> list[int | None]:
+        term = self.mapping.view.frame
+        if term is None:
+            return [None] * count
+        if term.list is None or term.column is None:
+            return [self._frame(term, self._number(term))] * count
+        parts = parts_of(self._row.cells[term.column], term.list)
+        if isinstance(parts, tuple):
+            raise self._note(term.column, *parts)
+        if len(parts) != count:
+            raise self._note(
+                term.column, f"{len(parts)} frames for {count} images", "give one for each image"
+            )
+        return [self._frame(term, self._parsed(term.column, part)) for part in parts]
+
+    def _frame(self, term: Frame, number: float | None) -> int | None:
+        if number is None:
+            return None
+        if number != int(number) or number < term.first:
+            raise self._note(term.column, f"no whole number from {term.first}", "mend it")
+        return int(number) - term.first
+
+    def _window(self, terms: Window) -> tuple[float, float] | None:
+        centre, width = self._number(terms.centre), self._number(terms.width)
+        if centre is None and width is None:
+            return None
+        if centre is None or width is None or width < 1:
+            raise self._note(
+                terms.width.column,
+                "no window: centre and width go together, and the width is at least 1",
+                "mend both, or leave both empty for the file's own",
+            )
+        return centre, width
 
     def _number(self, source: Number) -> float | None:
         """Return a number, None for an empty cell."""
         if source.column is None:
             return source.value
-        text = self._text(source.column, most=_SHORT)
+        return self._parsed(source.column, self._text(source.column, most=_SHORT))
+
+    def _parsed(self, column: str, text: str) -> float | None:
         if not text:
             return None
         try:
@@ -303,10 +313,11 @@ class RowReader:
         except ValueError:
             number = math.nan
         if not math.isfinite(number):
-            raise self._note(source.column, "no number", "write it as 40 or -600.5")
+            raise self._note(column, "no number", "write it as 40 or -600.5")
         return number
 
-    def _image(self, name: str, column: str, view: View) -> SourceImage:
+    def _image(self, file: tuple[str, str], view: View) -> SourceImage:
+        name, column = file
         place = self.problems.place(self._row.number, column)
         return SourceImage(place, partial(self.release.read, name, place), view)
 

@@ -240,6 +240,20 @@ def test_frames_axes_and_windows_reach_the_view(tmp_path: Path) -> None:
     )
 
 
+def test_each_image_of_a_row_may_have_its_own_frame(tmp_path: Path) -> None:
+    seen = [row | {"image": "0.png|0.png|1.png", "slice": "3|7|1"} for row in rows()]
+    mapped = mapping(
+        images={"folder": "images", "columns": ["image"], "list": "|"},
+        view={"frame": {"column": "slice", "first": 1, "list": "|"}},
+    )
+    place = Hospital(tmp_path, seen, mapped)
+    assert [image.view.frame for image in place.cases()[0].images] == [2, 6, 0]
+    seen[2]["slice"] = "3|7"
+    assert "row 4, column slice: 2 frames for 3 images; give one for each" in place.refusal()
+    seen[2]["slice"] = "3|7|x"
+    assert "row 4, column slice: no number" in place.refusal()
+
+
 def test_the_modality_comes_from_the_dicom_header(tmp_path: Path) -> None:
     names = ["CT_small.dcm", "MR_small.dcm", "examples_palette.dcm"]
     shown = [row | {"image": name} for row, name in zip(rows(3), names, strict=True)]
