@@ -5,6 +5,7 @@ that lies elsewhere is hard-linked (copied, on another file system) into a folde
 after its digest: an older release stays where older revisions of the repository look for it.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -12,13 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mmedagent import atomic
-from mmedagent.digests import digest_file, digest_value
+from mmedagent.digests import digest_value
 from mmedagent.errors import BadDataError, UsageError
 
 RELEASES = Path("data/releases")
 """The folder of releases that were brought in, relative to the repository; Git ignores it."""
 _SPARE = 1 << 30
 """Bytes of disk that a copy leaves free: the version has to be written, too."""
+_BLOCK = 4 * 2**20
 Done = Callable[[int, int], None]
 """Told the bytes that are done, and all."""
 
@@ -29,21 +31,12 @@ def release_digest(path: Path, done: Done | None = None) -> str:
     Raises `UsageError` when there is none, `BadDataError` when it holds a link: what a link points
     to is no part of a release.
     """
+    meter = _Meter(path, done)
     if path.is_file():
-        digest = digest_file(path)
-        if done is not None:
-            done(path.stat().st_size, path.stat().st_size)
-        return digest
+        return _digest(path, meter)
     if not path.is_dir():
         raise UsageError(f"{path} is missing: name the release's file or folder")
-    files = list(_files(path))
-    total, read = sum(file.stat().st_size for file in files), 0
-    digests = {}
-    for file in files:
-        digests[file.relative_to(path).as_posix()] = digest_file(file)
-        read += file.stat().st_size
-        if done is not None:
-            done(read, total)
+    digests = {f.relative_to(path).as_posix(): _digest(f, meter) for f in _files(path)}
     if not digests:
         raise UsageError(f"{path} is an empty folder: name the release's file or folder")
     return digest_value(digests)
@@ -71,31 +64,55 @@ def place_release(
         target = folder / (path.name if keep_name else "release" + "".join(path.suffixes[-2:]))
     else:
         target = folder / "release"
-    if not target.exists():
+    if not target.exists() or release_digest(target) != sha256:
         _check_room(path, folder.parent)
         with atomic.new_folder(folder) as aside:
-            _bring(path, aside / target.name, done)
+            _bring(path, aside / target.name, _Meter(path, done))
     return target.relative_to(root).as_posix()
 
 
-def _bring(source: Path, target: Path, done: Done | None) -> None:
+class _Meter:
+    """Adds up the bytes of a release that are done."""
+
+    def __init__(self, path: Path, done: Done | None) -> None:
+        self._done, self._bytes = done, 0
+        files = [] if done is None else [path] if path.is_file() else _files(path)
+        self._total = sum(file.stat().st_size for file in files)
+
+    def add(self, count: int) -> None:
+        self._bytes += count
+        if self._done is not None:
+            self._done(self._bytes, self._total)
+
+
+def _digest(path: Path, meter: _Meter) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            meter.add(len(block))
+    return digest.hexdigest()
+
+
+def _bring(source: Path, target: Path, meter: _Meter) -> None:
     if source.is_file():
-        _link_or_copy(source, target)
+        _link_or_copy(source, target, meter)
         return
-    files = list(_files(source))
-    for number, file in enumerate(files, 1):
+    for file in _files(source):
         place = target / file.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)
-        _link_or_copy(file, place)
-        if done is not None:
-            done(number, len(files))
+        _link_or_copy(file, place, meter)
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def _link_or_copy(source: Path, target: Path, meter: _Meter) -> None:
     try:
         os.link(source, target)
+        meter.add(source.stat().st_size)
     except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
+        with source.open("rb") as old, target.open("wb") as new:
+            while block := old.read(_BLOCK):
+                new.write(block)
+                meter.add(len(block))
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -1,12 +1,16 @@
 """`mmedagent data add`: declares a data set and runs its DVC stage; all of it or nothing."""
 
 import json
+import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
+import yaml
 from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
@@ -113,6 +117,9 @@ def _check(root: Path, request: Request) -> None:
         raise UsageError(f"{request.name!r} is no name: lower-case letters, digits and dashes")
     if request.name in RESERVED:
         raise UsageError(f"{request.name!r} is taken: a data set is not called {_or(RESERVED)}")
+    _check_stage(root, request.name)
+    if request.languages and request.source != "slake":
+        raise UsageError(f"--language is SLAKE's: the source {request.source} has one language")
     if request.source == MERGED:
         if request.path is not None or len(request.members) < 2:
             raise UsageError("a merged set is made of two or more data sets, named one by one")
@@ -126,6 +133,15 @@ def _check(root: Path, request: Request) -> None:
         raise UsageError(
             "own cases need --mapping FILE, which names the table's columns (`mmedagent data init`"
             " writes one); other sources have none"
+        )
+
+
+def _check_stage(root: Path, name: str) -> None:
+    """Leave alone a stage that somebody wrote by hand."""
+    stages = (yaml.safe_load((root / "dvc.yaml").read_text(encoding="utf-8")) or {}).get("stages")
+    if name in (stages or {}) and not declaration_path(root, name).is_file():
+        raise UsageError(
+            f"dvc.yaml has a stage {name!r} that declares no data set: choose another name"
         )
 
 
@@ -199,7 +215,8 @@ def _restored(root: Path, name: str) -> Iterator[None]:
     places.append(declaration_path(root, name).with_suffix(".members.yaml"))
     before = {path: path.read_bytes() if path.exists() else None for path in places}
     try:
-        yield
+        with _sigterm_raises():
+            yield
     except BaseException:
         for path, data in before.items():
             if data is None:
@@ -211,6 +228,23 @@ def _restored(root: Path, name: str) -> Iterator[None]:
             with suppress(StorageError):  # it may never have been pulled
                 dvc(root, ["checkout", "--quiet", name])
         raise
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let a SIGTERM unwind the stack, so that what was begun is put back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _or(names: Sequence[str]) -> str:

@@ -8,8 +8,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import FrameType
+
+import psutil
 
 from mmedagent import progress
 from mmedagent.errors import (
@@ -96,13 +99,15 @@ def reproduce(root: Path, name: str, watch: Watch | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="mmedagent-repro-") as folder:
         told, said = Path(folder) / "progress.json", Path(folder) / "output"
         variables = {**environment(), progress.VARIABLE: str(told)}
-        with said.open("wb") as output, _sigint_ignored():
+        with said.open("wb") as output, _signals() as asked:
             process = subprocess.Popen(
                 command(["repro", name]), cwd=root, env=variables,
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
             while process.poll() is None:
                 time.sleep(_TICK_SECONDS)
+                if asked.pop("SIGTERM", False):
+                    _ask_to_end(process.pid)
                 state = progress.read(told)
                 if watch is not None and state is not None:
                     watch(*state)
@@ -111,16 +116,33 @@ def reproduce(root: Path, name: str, watch: Watch | None = None) -> None:
 
 
 @contextmanager
-def _sigint_ignored() -> Iterator[None]:
-    """Let Ctrl-C go by: the terminal sends it to DVC and the stage as well, which end in order."""
+def _signals() -> Iterator[dict[str, bool]]:
+    """Note signals instead of dying of them: what runs ends in order first.
+
+    The terminal sends Ctrl-C to DVC and the stage as well; a SIGTERM has to be passed on.
+    """
+    asked: dict[str, bool] = {}
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield asked
         return
-    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        asked[signal.Signals(number).name] = True
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ask_to_end(pid: int) -> None:
+    """Send SIGTERM to what DVC runs, not to DVC: it would leave its stage behind."""
+    with suppress(psutil.Error):
+        children = psutil.Process(pid).children(recursive=True)
+        for child in children or [psutil.Process(pid)]:
+            child.terminate()
 
 
 def _failure(name: str, output: str) -> MMedAgentError:

@@ -90,6 +90,34 @@ def test_links_are_refused_without_their_names(release: Path) -> None:
     assert "Roe" not in str(caught.value)
 
 
+def test_a_release_that_was_changed_in_its_place_is_brought_again(
+    repository: Path, release: Path
+) -> None:
+    digest = release_digest(release)
+    place = place_release(repository, release, digest, keep_name=False)
+    changed = repository / place / "cases.csv"
+    changed.unlink()
+    changed.write_text("other\n")
+    assert place_release(repository, release, digest, keep_name=False) == place
+    assert release_digest(repository / place) == digest
+
+
+def test_where_nothing_can_be_linked_it_is_copied(
+    repository: Path, release: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_paths: Path) -> None:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", refuse)
+    seen: list[tuple[int, int]] = []
+    digest = release_digest(release)
+    place = place_release(
+        repository, release, digest, keep_name=False, done=lambda *d: seen.append(d)
+    )
+    assert release_digest(repository / place) == digest and seen[-1] == (15, 15)
+    assert (repository / place / "cases.csv").stat().st_nlink == 1
+
+
 def test_what_is_missing_or_empty_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is missing"):
         release_digest(tmp_path / "nothing")

@@ -39,6 +39,19 @@ from tests.mmedagent.cases.sources.releases import (
 
 pytestmark = pytest.mark.slow
 KEEP = ("privacy.burned_in_text=keep",)  # reading pictures for text costs most of the time
+ADDING = """
+import sys
+from pathlib import Path
+from mmedagent.cases.sets.declare import Request, add_set
+from mmedagent.errors import MMedAgentError
+
+fields = ("images.max_side=64", "privacy.burned_in_text=keep")
+try:
+    add_set(Path.cwd(), Request("vqa-rad", "vqa-rad", Path(sys.argv[1]), overrides=fields))
+except MMedAgentError as error:
+    print(error)
+    sys.exit(int(error.exit_code))
+"""
 WATCHED = ("dvc.yaml", "dvc.lock", "params.yaml", "data/sets/vqa-rad.yaml")
 
 
@@ -162,6 +175,7 @@ def test_a_release_that_cannot_be_read_leaves_no_trace(
         (Request("starter", "vqa-rad", Path("x")), "is taken"),
         (Request("new", "vqa-raad", Path("x")), "no source 'vqa-raad'"),
         (Request("new", "vqa-rad"), "name the release"),
+        (Request("new", "vqa-rad", Path("x"), languages=("zh",)), "--language is SLAKE's"),
         (Request("new", "own", Path("x")), "own cases need --mapping"),
         (Request("new", "vqa-rad", Path("x"), mapping=Path("m")), "other sources have none"),
         (Request("new", "sets", members=("vqa-rad",)), "two or more"),
@@ -240,32 +254,25 @@ def test_reviews_that_came_become_part_of_the_version(root: Path) -> None:
     assert "data/reviews/path-vqa.yaml" in git(root, "status", "--short", "--untracked-files=all")
 
 
-def test_ctrl_c_leaves_all_as_it_was_and_the_same_call_goes_on(
-    root: Path, releases: dict[str, Path]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_leaves_all_as_it_was_and_the_same_call_goes_on(
+    root: Path, releases: dict[str, Path], number: signal.Signals
 ) -> None:
     recipe = read_declaration(root / "data/sets/vqa-rad.yaml")
     before = state(root)
-    code = (
-        "import sys; from pathlib import Path\n"
-        "from mmedagent.cases.sets.declare import Request, add_set\n"
-        "from mmedagent.errors import MMedAgentError\n"
-        "try: add_set(Path.cwd(), Request('vqa-rad', 'vqa-rad', Path(sys.argv[1]),"
-        " overrides=('images.max_side=64', 'privacy.burned_in_text=keep')))\n"
-        "except MMedAgentError as error: print(error); sys.exit(int(error.exit_code))\n"
+    process = subprocess.Popen(
+        [sys.executable, "-c", ADDING, str(releases["second"])],
+        cwd=root,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
     )
-    words = [sys.executable, "-c", code, str(releases["second"])]
-    process = subprocess.Popen(words, cwd=root, start_new_session=True, stdout=subprocess.PIPE)
-    started = root / "dvc.yaml"
-    lock = root / ".dvc/tmp/lock"
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
-        if started.read_bytes() != before["dvc.yaml"] or _stage_runs(process.pid):
-            break
-        time.sleep(0.02)
-    assert lock.parent.is_dir()
     while time.monotonic() < deadline and not _stage_runs(process.pid):
         time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # as a terminal does
+    else:
+        process.send_signal(number)  # as a supervisor does: to the command alone
     process.communicate(timeout=60)
     assert process.returncode != 0
     assert state(root) == before
