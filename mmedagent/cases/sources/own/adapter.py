@@ -50,7 +50,7 @@ class OwnCases:
         if mapping.images.folder and (found := path_problem(mapping.images.folder)):
             raise UsageError(f"{recipe.mapping}: images.folder is {found[0]}: {found[1]}")
         problems = Problems(mapping.table.path)
-        reader = RowReader(mapping, release, Pseudonyms(load_key(self._key)), problems)
+        reader = RowReader(release, problems, mapping, Pseudonyms(load_key(self._key)))
         with closing(_Met()) as met:
             for row in read_rows(release, mapping.table, mapping.columns(), problems):
                 case = reader.case(row)

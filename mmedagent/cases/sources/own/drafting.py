@@ -103,7 +103,7 @@ def check(mapping: Mapping, release: "Release", most: int = 10_000) -> int:
     problems = Problems(mapping.table.path)
     # The pseudonyms are thrown away, and so is the key.
     pseudonyms = Pseudonyms(secrets.token_bytes(KEY_BYTES))
-    reader = RowReader(mapping, release, pseudonyms, problems)
+    reader = RowReader(release, problems, mapping, pseudonyms)
     count = 0
     for row in read_rows(release, mapping.table, mapping.columns(), problems):
         reader.case(row)

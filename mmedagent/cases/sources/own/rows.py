@@ -1,79 +1,60 @@
 """From a row of a hospital's table to a `SourceCase`, or to what is wrong with the row."""
 
-import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mmedagent.cases.case import LETTERS
 from mmedagent.cases.privacy.pseudonym import Pseudonyms
 from mmedagent.cases.sources.contract import SourceCase, SourceImage, Split, View
-from mmedagent.cases.sources.own.cells import (
-    Finding,
-    list_problem,
-    parts_of,
-    text_of,
-    text_problem,
-)
-from mmedagent.cases.sources.own.mapping import Cells, Frame, Mapping, Number, Term, Window
+from mmedagent.cases.sources.own.cells import list_problem, parts_of
+from mmedagent.cases.sources.own.mapping import Frame, Mapping, Window
 from mmedagent.cases.sources.own.paths import path_problem, resolved, unlike
-from mmedagent.cases.sources.own.problems import Problems
+from mmedagent.cases.sources.own.reading import SHORT, BadCell, CellReader
 from mmedagent.cases.sources.own.tables import Row
 from mmedagent.consultation.normalise import normalise
 from mmedagent.digests import canonical_json
 from mmedagent.errors import BadDataError
 
-if TYPE_CHECKING:
-    from mmedagent.cases.sources.release import Release
-
 _SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 _LETTER = re.compile(r"\(?([A-Za-z])[).:]?")
 _normal = lru_cache(4096)(normalise)
 """Options repeat from row to row."""
-_SHORT = 200
-"""Characters of a subject, a type or an attribute."""
-
-
-class _Bad(Exception):
-    """The row has a problem, which was noted."""
 
 
 @dataclass
-class RowReader:
+class RowReader(CellReader):
     """Reads row after row; what is wrong goes to `problems`."""
 
     mapping: Mapping
-    release: "Release"
     pseudonyms: Pseudonyms
-    problems: Problems
-    _row: Row = field(init=False)
     _last_header: tuple[str, str] = ("", "")
 
     def case(self, row: Row) -> SourceCase | None:
         """Return the row as a case, None when it has problems: every bad cell of it is noted."""
-        self._row = row
+        self.row = row
         mapping, before = self.mapping, len(self.problems)
-        files = self._try(self._files)
-        question = self._try(self._text, mapping.question, needed=True)
-        options = self._try(self._options)
-        answer = self._try(self._answer, options)
-        kind = self._try(self._term, mapping.answer_type, "answer_type")
-        asked = self._try(self._term, mapping.question_type, "question_type")
-        modality = self._try(self._modality, files)
-        language = self._try(self._term, mapping.language, "language")
-        who = self._try(self._text, mapping.subject, needed=True, most=_SHORT)
-        key = self._try(self._text, mapping.id, needed=True, most=_SHORT) if mapping.id else ""
-        views = self._try(self._views, len(files)) if files else ()
+        files = self.attempt(self._files)
+        question = self.attempt(self.text, mapping.question, needed=True)
+        options = self.attempt(self._options)
+        answer = self.attempt(self._answer, options)
+        kind = self.attempt(self.term, mapping.answer_type, "answer_type")
+        asked = self.attempt(self.term, mapping.question_type, "question_type")
+        modality = self.attempt(self._modality, files)
+        language = self.attempt(self.term, mapping.language, "language")
+        who = self.attempt(self.text, mapping.subject, needed=True, most=SHORT)
+        key = self.attempt(self.text, mapping.id, needed=True, most=SHORT) if mapping.id else ""
+        views = self.attempt(self._views, len(files)) if files else ()
         attributes = {
-            name: self._try(self._text, column, most=_SHORT)
+            name: self.attempt(self.text, column, most=SHORT)
             for name, column in mapping.attributes.items()
         }
         subject = self.pseudonyms.of("subject", who) if who else ""
-        split = self._try(self._split, subject)
+        split = self.attempt(self._split, subject)
         if kind == "open" and options:
-            self._note(mapping.answer_type.column, "an open question with options", "mend one")
+            self.note(mapping.answer_type.column, "an open question with options", "mend one")
         if len(self.problems) > before or self.problems.full:
             return None
         names = [name for name, _ in files]
@@ -94,57 +75,18 @@ class RowReader:
             | {name: value for name, value in attributes.items() if value},
         )
 
-    def _try(self, read: Any, *arguments: Any, **named: Any) -> Any:
-        """Return what `read` gives, or None when it noted a problem: other cells are read on."""
-        try:
-            return read(*arguments, **named)
-        except _Bad:
-            return None
-
-    def _note(self, column: str | None, what: str, mend: str) -> _Bad:
-        self.problems.add(self._row.number, column, what, mend)
-        return _Bad()
-
-    def _text(self, column: str, needed: bool = False, most: int | None = None) -> str:
-        value = text_of(self._row.cells[column])
-        if not isinstance(value, str):
-            raise self._note(column, *value)
-        if needed and not value:
-            raise self._note(column, "empty", "fill it in, or take the row out")
-        self._judge(column, text_problem(value, most or self.release.limits.max_question_chars))
-        return value
-
-    def _judge(self, column: str, found: Finding | None) -> None:
-        if found is not None:
-            raise self._note(column, *found)
-
-    def _several(self, cells: Cells) -> list[tuple[str, str]]:
-        """Return the parts that are not empty, each with its column, in their order."""
-        if cells.list is not None:
-            [column] = cells.columns
-            parts = parts_of(self._row.cells[column], cells.list)
-            if isinstance(parts, tuple):
-                raise self._note(column, *parts)
-            for part in parts:
-                self._judge(column, text_problem(part, self.release.limits.max_question_chars))
-            return [(column, part) for part in parts if part]
-        found = [(column, self._text(column)) for column in cells.columns]
-        for column, text in found:
-            self._judge(column, list_problem(text))
-        return [(column, text) for column, text in found if text]
-
     def _files(self) -> tuple[tuple[str, str], ...]:
         """Return the names of the row's images in the release, each with its column."""
         images = self.mapping.images
-        parts = self._several(images)
+        parts = self.several(images)
         if not parts:
-            raise self._note(images.columns[0], "names no image", "name one, or take the row out")
+            raise self.note(images.columns[0], "names no image", "name one, or take the row out")
         names = []
         for column, cell in parts:
-            self._judge(column, path_problem(cell))
+            self.judge(column, path_problem(cell))
             name = resolved(images.folder, cell)
             if name not in self.release:
-                raise self._note(column, *unlike(name, self.release.names()))
+                raise self.note(column, *unlike(name, self.release.names()))
             names.append((name, column))
         return tuple(names)
 
@@ -152,30 +94,30 @@ class RowReader:
         cells = self.mapping.options
         if cells is None:
             return ()
-        options = self._several(cells)
+        options = self.several(cells)
         column = cells.columns[0]
         if len(options) == 1:
-            raise self._note(
+            raise self.note(
                 column, "one option", "give two or more; if the cell holds several, map a `list`"
             )
         if len(options) > len(LETTERS):
-            raise self._note(column, f"{len(options)} options", f"{len(LETTERS)} are the most")
+            raise self.note(column, f"{len(options)} options", f"{len(LETTERS)} are the most")
         first: dict[str, int] = {}
         for number, (name, text) in enumerate(options, 1):
             other = first.setdefault(_normal(text), number)
             if other != number:
-                raise self._note(name, f"options {other} and {number} are the same", "mend one")
+                raise self.note(name, f"options {other} and {number} are the same", "mend one")
         return tuple(text for _, text in options)
 
     def _answer(self, options: tuple[str, ...] | None) -> str:
         how = self.mapping.answer
-        text = self._text(how.column, needed=True)
-        self._judge(how.column, list_problem(text))
+        text = self.text(how.column, needed=True)
+        self.judge(how.column, list_problem(text))
         if options is None or (not options and how.given_as == "text"):
             return text
         place = self._place(text, options)
         if place is None or not 0 <= place < len(options):
-            raise self._note(
+            raise self.note(
                 how.column,
                 f"matches none of the {len(options)} options",
                 f"write it as one of them, or mend `given_as: {how.given_as}`",
@@ -195,27 +137,14 @@ class RowReader:
             return LETTERS.index(letter[1].upper()) if letter else None
         return int(text) - int(how[-1]) if text.isascii() and text.isdigit() else None
 
-    def _term(self, term: Term, name: str) -> str:
-        if term.column is None:
-            return str(term.value)
-        text = self._text(term.column, needed=True, most=_SHORT)
-        known: Any = term.values if term.values is not None else _WORDS.get(name)
-        if known is None:
-            return text
-        if text not in known:
-            raise self._note(
-                term.column, f"a word that `{name}.values` does not have", "add it to the mapping"
-            )
-        return str(known[text])
-
     def _modality(self, files: tuple[tuple[str, str], ...] | None) -> str:
         if self.mapping.modality.dicom_header is None:
-            return self._term(self.mapping.modality, "modality")
+            return self.term(self.mapping.modality, "modality")
         if not files:
-            raise _Bad  # Noted with the image.
+            raise BadCell  # Noted with the image.
         found = {self._header_modality(name, column) for name, column in files}
         if len(found) > 1:
-            raise self._note(None, "images of several modalities", "map a column for the modality")
+            raise self.note(None, "images of several modalities", "map a column for the modality")
         return found.pop()
 
     def _header_modality(self, name: str, column: str) -> str:
@@ -223,14 +152,14 @@ class RowReader:
             return self._last_header[1]
         from mmedagent.cases.imaging.decode import facts
 
-        place = self.problems.place(self._row.number, column)
+        place = self.problems.place(self.row.number, column)
         try:
             header = facts(self.release.read(name, place), self.release.limits, place)
         except BadDataError as error:
             what, _, mend = str(error).removeprefix(f"{place}: ").rpartition("; ")
-            raise self._note(column, what, mend) from None
+            raise self.note(column, what, mend) from None
         if "modality" not in header:
-            raise self._note(
+            raise self.note(
                 column, "no Modality (0008,0060) in the DICOM header", "map a column instead"
             )
         self._last_header = (name, header["modality"])
@@ -247,9 +176,9 @@ class RowReader:
                 if share < 0:
                     return name
             return max(shares, key=lambda name: shares[name])
-        text = self._text(split.column, needed=True, most=_SHORT)
+        text = self.text(split.column, needed=True, most=SHORT)
         if text not in (split.values or {}):
-            raise self._note(
+            raise self.note(
                 split.column, "a word that `split.values` does not have", "add it to the mapping"
             )
         return (split.values or {})[text]
@@ -258,9 +187,9 @@ class RowReader:
         """Return what is meant of each of the row's `count` images."""
         terms, axis = self.mapping.view, None
         if terms.axis is not None and (
-            terms.axis.column is None or self._text(terms.axis.column, most=_SHORT)
+            terms.axis.column is None or self.text(terms.axis.column, most=SHORT)
         ):
-            axis = self._term(terms.axis, "view.axis")
+            axis = self.term(terms.axis, "view.axis")
         window = None if terms.window is None else self._window(terms.window)
         axes: Any = axis
         return tuple(View(frame, axes, window) for frame in self._frames(count))
@@ -270,59 +199,36 @@ class RowReader:
         if term is None:
             return [None] * count
         if term.list is None or term.column is None:
-            return [self._frame(term, self._number(term))] * count
-        parts = parts_of(self._row.cells[term.column], term.list)
+            return [self._frame(term, self.number(term))] * count
+        parts = parts_of(self.row.cells[term.column], term.list)
         if isinstance(parts, tuple):
-            raise self._note(term.column, *parts)
+            raise self.note(term.column, *parts)
         if len(parts) != count:
-            raise self._note(
+            raise self.note(
                 term.column, f"{len(parts)} frames for {count} images", "give one for each image"
             )
-        return [self._frame(term, self._parsed(term.column, part)) for part in parts]
+        return [self._frame(term, self.parsed(term.column, part)) for part in parts]
 
     def _frame(self, term: Frame, number: float | None) -> int | None:
         if number is None:
             return None
         if number != int(number) or number < term.first:
-            raise self._note(term.column, f"no whole number from {term.first}", "mend it")
+            raise self.note(term.column, f"no whole number from {term.first}", "mend it")
         return int(number) - term.first
 
     def _window(self, terms: Window) -> tuple[float, float] | None:
-        centre, width = self._number(terms.centre), self._number(terms.width)
+        centre, width = self.number(terms.centre), self.number(terms.width)
         if centre is None and width is None:
             return None
         if centre is None or width is None or width < 1:
-            raise self._note(
+            raise self.note(
                 terms.width.column,
                 "no window: centre and width go together, and the width is at least 1",
                 "mend both, or leave both empty for the file's own",
             )
         return centre, width
 
-    def _number(self, source: Number) -> float | None:
-        """Return a number, None for an empty cell."""
-        if source.column is None:
-            return source.value
-        return self._parsed(source.column, self._text(source.column, most=_SHORT))
-
-    def _parsed(self, column: str, text: str) -> float | None:
-        if not text:
-            return None
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise self._note(column, "no number", "write it as 40 or -600.5")
-        return number
-
     def _image(self, file: tuple[str, str], view: View) -> SourceImage:
         name, column = file
-        place = self.problems.place(self._row.number, column)
+        place = self.problems.place(self.row.number, column)
         return SourceImage(place, partial(self.release.read, name, place), view)
-
-
-_WORDS: dict[str, dict[str, str]] = {
-    "answer_type": {"closed": "closed", "open": "open"},
-    "view.axis": {"axial": "axial", "coronal": "coronal", "sagittal": "sagittal"},
-}
