@@ -6,13 +6,13 @@ the library itself.
 
 import logging
 import os
-import re
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from mmedagent.cases.expectations import SHARED, shared_suite, source_suite
-from mmedagent.errors import BadDataError
+from mmedagent.cases.plain_html import plain_html
 from mmedagent.recipes.data import ValidationRecipe
 
 NAMED_ROWS = 100
@@ -22,17 +22,6 @@ _FORMAT = {
     "unexpected_index_column_names": ["case_id"],
     "partial_unexpected_count": NAMED_ROWS,
 }
-_EXTERNAL = (
-    re.compile(r"<script\b.*?</script>", re.S | re.I),
-    re.compile(r"<link\b[^>]*>", re.I),
-    re.compile(r"<img\b[^>]*>", re.I),
-    re.compile(r"<!--.*?-->", re.S),
-    re.compile(r"url\('https?:[^)]*\)"),
-    re.compile(r"<footer\b.*?</footer>", re.S | re.I),
-)
-_BODY = re.compile(r"<body\b[^>]*>(.*)</body>", re.S | re.I)
-_LINK = re.compile(r'href="\.\./[^"]*"')
-"""A link to a page of the whole Data Docs site, of which only this one is kept."""
 
 
 def run_checkpoint(
@@ -68,7 +57,9 @@ def run_checkpoint(
         definition = gx.ValidationDefinition(name=name, data=batch, suite=context.suites.add(suite))
         run = context.validation_definitions.add(definition).run(result_format=_FORMAT)
         results += [_result(name, one) for one in run.results]
-        pages[name] = _body(view.render(renderer.render(run)))
+        for one in run.results:
+            one.result = _escaped(one.result)
+        pages[name] = plain_html(view.render(renderer.render(run)))
     return results, pages
 
 
@@ -94,12 +85,10 @@ def _result(suite: str, one: Any) -> dict[str, Any]:
     }
 
 
-def _body(page: str) -> str:
-    """Return the body of a page of Data Docs, without what it loads from elsewhere."""
-    body = _BODY.search(page)
-    if body is None:
-        raise BadDataError("Great Expectations wrote a page without a body")
-    text = body.group(1)
-    for pattern in (*_EXTERNAL, _LINK):
-        text = pattern.sub("", text)
-    return text
+def _escaped(value: Any) -> Any:
+    """Return a result with its texts as HTML: the renderer puts values of the data in as they are."""
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, dict):
+        return {key: _escaped(each) for key, each in value.items()}
+    return [_escaped(each) for each in value] if isinstance(value, list | tuple) else value

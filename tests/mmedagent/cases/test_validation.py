@@ -126,3 +126,15 @@ def test_what_is_no_data_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadDataError, match="no data version"):
         validate(tmp_path / "data", RECIPE, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_what_stands_in_the_data_does_not_run_in_the_page(tmp_path: Path) -> None:
+    def hostile(rows: list[dict[str, Any]]) -> None:
+        _named(rows, "train-1")["specialty"] = "<svg onload=alert(1)>"
+        _named(rows, "train-2")["modality"] = "<script>alert(2)"
+
+    with pytest.raises(BadDataError, match="onload"):
+        validate(broken(tmp_path / "data", hostile), RECIPE, tmp_path / "out")
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "<svg" not in page and "<script" not in page and "&lt;script&gt;alert(2)" in page
+    assert 'id="suite-1"' in page
