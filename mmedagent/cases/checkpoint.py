@@ -86,7 +86,7 @@ def _result(suite: str, one: Any) -> dict[str, Any]:
 
 
 def _escaped(value: Any) -> Any:
-    """Return a result with its texts as HTML: the renderer writes values of the data as they are."""
+    """Return a result with its texts as HTML: the renderer writes values as they are."""
     if isinstance(value, str):
         return escape(value)
     if isinstance(value, dict):
