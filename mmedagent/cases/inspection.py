@@ -24,6 +24,7 @@ from mmedagent.recipes.data import ValidationRecipe
 
 FORMATS = ("PNG", "JPEG")
 _ADDRESS = re.compile(r"file <_io\.BytesIO object at 0x[0-9a-f]+>")
+_LEVELS = np.arange(256, dtype=np.float64)
 _TEXT_KEPT = 80
 """So many characters of a text are kept as a fact: enough to see that it is not blank."""
 
@@ -118,14 +119,21 @@ def inspect_image(data: object, recipe: ValidationRecipe) -> dict[str, Any]:
 def _picture(image: Image.Image) -> dict[str, Any]:
     colour = image if image.mode == "RGB" else image.convert("RGB")
     size = image.width.to_bytes(4, "big") + image.height.to_bytes(4, "big")
-    grey = np.asarray(image.convert("L"))
+    grey = image.convert("L")
     return {
         "pixels_digest": digest_bytes(size + colour.tobytes()),
-        "phash": hash_of(image),
-        "spread": round(float(grey.std()), 3),
+        "phash": hash_of(grey),
+        "spread": round(_spread(grey), 3),
         # Of the colours: two may have one grey level.
         "constant": all(low == high for low, high in _extrema(colour)),
     }
+
+
+def _spread(grey: Image.Image) -> float:
+    """Return the standard deviation of the grey levels, from their histogram."""
+    counts = np.asarray(grey.histogram(), dtype=np.float64)
+    mean = float(counts @ _LEVELS) / counts.sum()
+    return float(np.sqrt(counts @ (_LEVELS - mean) ** 2 / counts.sum()))
 
 
 def _extrema(image: Image.Image) -> list[tuple[int, int]]:
