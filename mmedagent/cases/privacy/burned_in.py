@@ -72,14 +72,16 @@ class BurnedInText:
                 f"{place}: {len(regions)} text regions are burned into the image; mask them "
                 "(privacy.burned_in_text: mask) or leave the case out"
             )
-        count = 0
+        found: Regions = []
         for _ in range(_MOST_PASSES):
-            count += len(regions)
-            paint(pixels, regions)
+            found += regions
+            pixels = np.array(image)
+            paint(pixels, found)
+            # What is bold may have hidden what is faint.
             regions = self.find(pixels)
             if not regions:
                 break
-        return Cleaned(Image.fromarray(pixels, image.mode), count)
+        return Cleaned(Image.fromarray(pixels, image.mode), len(found))
 
     def find(self, pixels: "Pixels") -> "Regions":
         """Return the text regions of `pixels` (height, width[, 3]; uint8) as corner points.
@@ -164,7 +166,7 @@ def paint(pixels: "NDArray[Any]", regions: "Regions") -> None:
         one = np.zeros_like(mask)
         cv2.fillConvexPoly(one, np.round(box).astype(np.int32), 1)
         kernel = np.ones((2 * margin + 1, 2 * margin + 1), dtype=np.uint8)
-        mask |= cv2.dilate(one, kernel)
+        mask = np.maximum(mask, cv2.dilate(one, kernel).astype(np.uint8))
     patches, labels = cv2.connectedComponents(mask)
     for patch in range(1, patches):
         inside = labels == patch

@@ -127,7 +127,9 @@ DATE_RULES: tuple[Rule, ...] = (
         r"(?<!\p{L})(?:on|dated?|dob|d\.o\.b\.?|born|since|until|from|birth(?:day|\s?date)?|du|le|am|vom|den|el|il|del|em|от|στις|в)[\s:]+(?:on\s)?(?P<v>(?P<a>\d{1,2})(?P<s>[-/.])(?P<b>\d{1,2})\.?)(?![\d/]|[.,]\d|\s?(?:mm|cm|%))",
         ignore_case=True,
         check=lambda m: (
-            _parts(m) and "0" not in (m["a"], m["b"]) and (m["s"] == "/" or len(m["b"]) == 2)
+            _parts(m)
+            and "0" not in (m["a"], m["b"])
+            and (m["s"] == "/" or len(m["b"]) == 2 or m["v"][-1] == ".")
         ),
     ),
     rule(

@@ -22,7 +22,7 @@ _UNIT = (
     r"mA|mAs|ms\b|s\b|sec|min|hours?|days?|weeks?|months?|years?|bpm|mmHg|HU|IU|U\b|mmol|µmol|mol|mEq|Bq|MBq|"
     r"cells?|copies|platelets|leukocytes|leucocytes|per\b|/\s?[µu]?[lL]|/mm|x\b|×|%|‰|°|pixels?|px|fold|times))"
 )
-_VALUE = r"(?P<v>(?=[A-Za-zА-Я\d]*[\-./_A-Za-zА-Я]*\d)[A-Za-zА-Я\d](?:[A-Za-zА-Я\d\-./_]*[A-Za-zА-Я\d])?(?:\s(?=\d)[\d\-./]*\d){0,4})"
+_VALUE = r"(?P<v>(?=[A-Za-zА-Я\d]*[\-./_A-Za-zА-Я]*\d)[A-Za-zА-Я\d](?:[A-Za-zА-Я\d\-./_]*[A-Za-zА-Я\d])?(?:\s(?:(?-i:[A-Z])\s)?(?=\d)[\d\-./]*\d){0,4})"
 _STRONG_LABELS = (
     r"m\.?r\.?n\.?|medical\s+record|med(?:ical)?\.?\s+rec(?:ord)?\.?|health\s+record|urn|uhid|emr|ehr|epic\s+id|accession|acc(?=\s?(?:no|num|nr|id|#|:))|"
     r"acsn|hospital\s+(?:no|number|id|nr)|chart\s+(?:no|number|id)|unit\s+(?:no|number)|"
@@ -30,7 +30,7 @@ _STRONG_LABELS = (
     r"file\s+(?:no|number)|record\s+(?:no|number|id)|study\s+(?:id|no|number|uid)|exam(?:ination)?\s+(?:id|no|number)|"
     r"visit\s+(?:id|no|number)|encounter\s+(?:id|no|number)?|admission\s+(?:id|no|number)|order\s+(?:id|no|number)|"
     r"specimen\s+(?:id|no|number)|sample\s+(?:id|no|number)|(?:lab|pathology|path|biopsy|slide|block|requisition)\s+(?:id|no|number|#)|"
-    r"account\s+(?:no|number|id)|acct|csn|har|"
+    r"\p{L}{3,}nummer|\p{L}{3,}-nr|account\s+(?:no|number|id)|acct|csn|har|"
     r"insurance\s*(?:id|no|number|policy)?|policy\s*(?:id|no|number)?|member\s*(?:id|no|number)|subscriber\s*(?:id|no|number)|"
     r"medicare|medicaid|mbi|hicn|beneficiary\s*(?:id|no|number)|h&c|ihi|"
     r"dossier|n°\s*de\s*dossier|numéro\s+de\s+(?:dossier|patient)|ipp|nip|ins|nda|"

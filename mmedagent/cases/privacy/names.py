@@ -208,6 +208,6 @@ def is_strange(word: str) -> bool:
         return False
     parts = regex.split(r"[-'·]", bare.lower())
     long = [part for part in parts if len(part) > 2] or parts
-    if any(part in eponyms() for part in long) or bare.lower() in eponyms():
+    if bare.lower() in eponyms():
         return False
     return not all(is_known(part) for part in long) and not is_known("".join(parts))
