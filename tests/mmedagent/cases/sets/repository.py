@@ -1,6 +1,7 @@
 """A repository in miniature: real Git, real DVC, the project's code, no data set yet."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -29,8 +30,10 @@ write_cases(Path("data/starter"), "starter", data_set(), 1)
 def make_repository(folder: Path) -> Path:
     """Make `folder` a repository with one stage, `starter`, that was not run."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("mmedagent", "tests"):
-        (folder / name).symlink_to(ROOT / name)
+    # A copy: a stage depends on the code, which somebody may be editing.
+    unwanted = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "mmedagent", folder / "mmedagent", ignore=unwanted)
+    (folder / "tests").symlink_to(ROOT / "tests")
     for name in (".gitignore", ".dvcignore"):
         (folder / name).write_text((ROOT / name).read_text())
     (folder / "params.yaml").write_text(render(root=folder))
