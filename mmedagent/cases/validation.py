@@ -58,7 +58,7 @@ def validate(
         cases: a data version.
         recipe: what a data set must be like.
         out: replaced as a whole.
-        work: keeps the facts of a run that was stopped; beside `out` when None.
+        work: keeps the facts of a run that was stopped or failed; beside `out` when None.
         before: the version before, its folder or the `distributions.json` of its validation;
             without it drift is not judged.
         reviews: the file with what people have reviewed; by default the version's own.
@@ -91,9 +91,10 @@ def validate(
             atomic.write_json(aside / "findings.json", content | found)
             atomic.write_json(aside / "distributions.json", content | {"distributions": now})
             atomic.write_json(aside / "validation.json", summary)
-    shutil.rmtree(place, ignore_errors=True)
     if not summary["success"]:
+        # The facts stay: once people have reviewed what was found, judging again takes seconds.
         raise BadDataError(_message(cases, out, summary, listed))
+    shutil.rmtree(place, ignore_errors=True)
     return summary
 
 

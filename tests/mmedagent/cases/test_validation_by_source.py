@@ -116,7 +116,14 @@ def test_a_reviewed_finding_no_longer_stops(tmp_path: Path) -> None:
         Review.model_validate(known | {"finding": each}) for each in (found["id"], "0" * 16)
     )
     write_reviews(file, ReviewFile(data_set="set", reviews=reviews))
-    result = validate(tmp_path / "data", RECIPE, tmp_path / "out", reviews=file)
+    told: list[int] = []
+
+    def tell(phase: str, done: int, total: int | None) -> None:
+        if phase == "inspecting cases":
+            told.append(done)
+
+    result = validate(tmp_path / "data", RECIPE, tmp_path / "out", reviews=file, tell=tell)
+    assert told == [20]  # nothing was inspected again
     assert result["findings"] == {"subject_in_pools": {"stop": 0, "warn": 0, "reviewed": 1}}
     assert [each["finding"] for each in result["stale_reviews"]] == ["0" * 16]
     page = (tmp_path / "out" / "findings.html").read_text()
