@@ -182,21 +182,21 @@ def measure_images(rows: list[dict[str, Any]]) -> dict[str, Any]:
         224: (8, 12, 20),
     }
     heights |= {336: (9, 14, 24), 672: (10, 16, 32)}
-    counts = {32: 60, 48: 60, 64: 120, 84: 120, 128: 120, 224: 120, 336: 120, 672: 60}
+    counts = {32: 60, 48: 60, 64: 120, 84: 120, 128: 120, 224: 100, 336: 80, 672: 40}
     planted = {}
     for side, sizes in heights.items():
         planted[str(side)] = found_text(cleaner, images[: counts[side]], side, sizes)
         print("burned in", side, planted[str(side)], flush=True)
     clean = {}
-    for side, count in ((64, 300), (84, len(images)), (336, 150), (672, 60)):
+    for side, count in ((64, 300), (84, 300), (336, 100), (672, 40)):
         clean[str(side)] = false_regions(cleaner, images[:count], side)
         print("false regions", side, clean[str(side)], flush=True)
     sweep = {}
     for confidence in (0.3, 0.5, 0.7):
         other = BurnedInText(PrivacyRecipe(least_text_confidence=confidence))
         sweep[str(confidence)] = {
-            "found": found_text(other, images[:60], 224, (8, 12, 20))["share"],
-            "false": false_regions(other, images[200:260], 336)["share"],
+            "found": found_text(other, images[:40], 224, (8, 12, 20))["share"],
+            "false": false_regions(other, images[200:240], 336)["share"],
         }
         print("confidence", confidence, sweep[str(confidence)], flush=True)
     speed = {str(side): milliseconds(cleaner, images[:30], side) for side in (64, 336, 672)}
