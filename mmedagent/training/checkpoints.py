@@ -11,13 +11,13 @@ from accelerate.utils import broadcast_object_list
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from mmedagent.errors import MMedAgentError
+from mmedagent.interrupt import StopRequest
 from mmedagent.training.checkpoint_folder import (
     last_checkpoint,
     new_checkpoint,
     read_checkpoint,
     remove_leftovers,
 )
-from mmedagent.interrupt import StopRequest
 from mmedagent.training.partitions import load_partition, save_partition
 from mmedagent.training.randomness import random_states, set_random_states
 from mmedagent.training.tensor_files import load_state, load_weights, save_state, save_weights

@@ -10,6 +10,7 @@ from transformers import PrinterCallback
 
 from mmedagent.digests import digest_folder
 from mmedagent.errors import BadDataError, UsageError
+from mmedagent.interrupt import stop_requests
 from mmedagent.models.load import load_model, load_processor
 from mmedagent.models.processor import ImageOnlyProcessor
 from mmedagent.models.save import save_model
@@ -20,7 +21,6 @@ from mmedagent.training.checkpoints import AtomicCheckpoints, StopWithCheckpoint
 from mmedagent.training.curves import FILE, Progress, curve, curve_bytes
 from mmedagent.training.fingerprint import architecture, data_digest
 from mmedagent.training.guards import StopWithoutVariance
-from mmedagent.interrupt import stop_requests
 from mmedagent.training.launch import Job, launch
 from mmedagent.training.loss import DoctorTrainer
 from mmedagent.training.machine import check_machine

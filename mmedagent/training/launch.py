@@ -22,8 +22,8 @@ from typing import Any
 from mmedagent import errors
 from mmedagent.atomic import write_json
 from mmedagent.errors import MMedAgentError, UsageError
-from mmedagent.recipes.training import AttendingRecipe, GrpoRecipe, TriageRecipe
 from mmedagent.interrupt import StopRequest, stop_requests
+from mmedagent.recipes.training import AttendingRecipe, GrpoRecipe, TriageRecipe
 from mmedagent.training.reward import Judge
 from mmedagent.training.tasks import Task, read_tasks, write_tasks
 

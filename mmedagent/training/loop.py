@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from mmedagent import progress
+from mmedagent.interrupt import stop_requests
 from mmedagent.recipes.training import SupervisedRecipe
 from mmedagent.training.fingerprint import architecture, data_digest, weights_digest
 from mmedagent.training.guards import first_bad, stop_at_bad_number
-from mmedagent.interrupt import stop_requests
 from mmedagent.training.state import TrainingState
 
 _log = logging.getLogger(__name__)

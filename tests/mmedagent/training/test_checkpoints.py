@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from transformers import DefaultFlowCallback, TrainerControl, TrainerState, TrainingArguments
 
 from mmedagent.errors import MMedAgentError
-from mmedagent.training.checkpoints import AtomicCheckpoints, StopWithCheckpoint
 from mmedagent.interrupt import StopRequest
+from mmedagent.training.checkpoints import AtomicCheckpoints, StopWithCheckpoint
 
 
 def _walk(tmp_path, steps, every, period, accumulation, asked_at):
