@@ -87,14 +87,14 @@ def measure_text(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "recall": {
             "corpus (the rules were written to it)": text_recall(scrubber, planted_texts()),
             "second set (rules mended after it)": text_recall(scrubber, planted_texts("heldout")),
-            "fresh set": text_recall(scrubber, planted_texts("heldout", "fresh_texts")),
+            "third set (rules mended after it)": text_recall(scrubber, planted_texts("heldout", "fresh_texts")),
             "hard names": text_recall(scrubber, planted_texts("heldout", "hard")),
         },
         "false masks": {
             "eponyms (rules mended after it)": text_masks(scrubber, clean["eponyms"]),
             "questions (rules mended after it)": text_masks(scrubber, clean["questions"]),
             "second set (rules mended after it)": text_masks(scrubber, heldout["clean"]),
-            "fresh set": text_masks(scrubber, heldout["fresh_clean"]),
+            "third set (rules mended after it)": text_masks(scrubber, heldout["fresh_clean"]),
             "starter set, distinct texts": text_masks(scrubber, starter),
             "starter set, all questions": text_masks(scrubber, repeated),
         },
