@@ -87,7 +87,9 @@ def measure_text(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "recall": {
             "corpus (the rules were written to it)": text_recall(scrubber, planted_texts()),
             "second set (rules mended after it)": text_recall(scrubber, planted_texts("heldout")),
-            "third set (rules mended after it)": text_recall(scrubber, planted_texts("heldout", "fresh_texts")),
+            "third set (rules mended after it)": text_recall(
+                scrubber, planted_texts("heldout", "fresh_texts")
+            ),
             "hard names": text_recall(scrubber, planted_texts("heldout", "hard")),
         },
         "false masks": {

@@ -8,8 +8,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mmedagent.cases.privacy.pseudonym import DEFAULT_KEY
+
 _console = Console(highlight=False)
-_KEY = Path(".cache/privacy.key")
 
 
 class Pixels(StrEnum):
@@ -31,7 +32,7 @@ def deidentify(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Write the copies here.")],
     key_file: Annotated[
         Path, typer.Option("--key", help="The pseudonym key; made by `mmedagent data key`.")
-    ] = _KEY,
+    ] = DEFAULT_KEY,
     pixels: Annotated[
         Pixels,
         typer.Option(help="Paint over burned-in text, leave such files out, or do not look."),
@@ -76,7 +77,7 @@ def deidentify(
 
 
 def key(
-    path: Annotated[Path, typer.Argument(help="Where the key is kept.")] = _KEY,
+    path: Annotated[Path, typer.Argument(help="Where the key is kept.")] = DEFAULT_KEY,
 ) -> None:
     """Make the secret key that pseudonyms are made with, readable by you alone.
 
