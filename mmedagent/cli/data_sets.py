@@ -1,24 +1,14 @@
 """`mmedagent data add`, `merge`, `list`, `show`, `diff` and `pull`: data sets as versions."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
+from mmedagent.cases.adding.progress import progress_bars
 from mmedagent.cli.data_review import judge
 
 if TYPE_CHECKING:
@@ -87,13 +77,13 @@ def add(
             raise UsageError(
                 f"name the release and its source: `mmedagent data add {name} PATH --source SOURCE`"
             )
-        with _bars() as watch:
+        with progress_bars(transient=True) as watch:
             added = rebuild_set(root, read_declaration(declared), watch)
     else:
         if source is None:
             raise UsageError(f"say which source {path} is of: --source vqa-rad, slake, ..., own")
         wanted = Request(name, source, path, (), mapping, tuple(language or ()), set_ or (), sha256)
-        with _bars() as watch:
+        with progress_bars(transient=True) as watch:
             added = add_set(root, wanted, watch)
     _show_added(added)
     if validate:
@@ -126,7 +116,7 @@ def merge(
     if not members and declaration_path(root, name).is_file():
         recipe = read_declaration(declaration_path(root, name))
         members = list(members_file(root, recipe)) if recipe.source.name == MERGED else []
-    with _bars() as watch:
+    with progress_bars(transient=True) as watch:
         added = add_set(root, Request(name, MERGED, members=tuple(members or ())), watch)
     _show_added(added)
     if validate:
@@ -240,7 +230,7 @@ def diff(
 
     root = Path.cwd()
     sides = [(label, open_version(root, label)) for label in (before, after)]
-    with _bars() as watch:
+    with progress_bars(transient=True) as watch:
         compared = compare(sides[0], sides[1], images, watch).as_dict()
     if out is not None:
         atomic.write_text(out, diff_page(compared))
@@ -352,29 +342,3 @@ def _show_changes(compared: dict[str, Any]) -> None:
     for moved in compared["distributions"]:
         table.add_row(moved["name"], f"{moved['distance']:.3f}")
     _console.print(table)
-
-
-@contextmanager
-def _bars() -> Iterator[Callable[[str, int, int], None]]:
-    """Show each phase as a bar with its rate and the time left, on stderr."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True, highlight=False)
-    with Progress(*columns, console=console, transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def watch(phase: str, done: int, total: int) -> None:
-            if phase not in tasks:
-                tasks[phase] = bars.add_task(phase, total=total or None, rate="")
-            speed = bars.tasks[tasks[phase]].speed
-            rate = f"{speed:,.0f}/s" if speed else ""
-            bars.update(tasks[phase], completed=done, total=total or None, rate=rate)
-
-        yield watch

@@ -16,8 +16,10 @@ def silent(phase: str, done: int, total: int | None) -> None:
 
 
 @contextmanager
-def progress_bars() -> Iterator[Tell]:
+def progress_bars(transient: bool = False) -> Iterator[Tell]:
     """Show each phase as a bar with its rate and the time left, on stderr.
+
+    `transient` takes the bars away in the end, for commands that print what they found.
 
     Where another command watches (`mmedagent.progress`), it is told instead, and shows the bar.
     """
@@ -44,14 +46,15 @@ def progress_bars() -> Iterator[Tell]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True, highlight=False)) as bars:
+    console = Console(stderr=True, highlight=False)
+    with Progress(*columns, console=console, transient=transient) as bars:
         tasks: dict[str, Any] = {}
 
         def tell(phase: str, done: int, total: int | None) -> None:
             if phase not in tasks:
-                tasks[phase] = bars.add_task(phase, total=total, rate="")
+                tasks[phase] = bars.add_task(phase, total=total or None, rate="")
             speed = bars.tasks[tasks[phase]].speed
             rate = f"{speed:,.0f}/s" if speed else ""
-            bars.update(tasks[phase], completed=done, total=total, rate=rate)
+            bars.update(tasks[phase], completed=done, total=total or None, rate=rate)
 
         yield tell

@@ -12,7 +12,8 @@ from PIL import Image
 from mmedagent.cases.imaging import grey
 from mmedagent.cases.imaging.decoded import Decoded, refuse_size, refused
 from mmedagent.cases.imaging.dicom_frames import frame_bytes
-from mmedagent.cases.imaging.dicom_read import frame_count, quiet, read
+from mmedagent.cases.imaging.dicom_read import frame_count, read
+from mmedagent.cases.privacy.dicom import quiet
 from mmedagent.cases.sources.contract import View
 from mmedagent.errors import BadDataError
 

@@ -5,12 +5,8 @@ of a header reaches a log or a message, and the header is de-identified before a
 """
 
 import io
-import logging
-import warnings
 import zlib
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mmedagent.cases.imaging.decoded import refuse_size, refused
@@ -27,20 +23,6 @@ _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _NEEDED = ("Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "PhotometricInterpretation")
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _AGAIN = "export the file again from the archive"
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep pydicom's warnings, which repeat header values, out of logs and the terminal."""
-    logger = logging.getLogger("pydicom")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
 
 
 def read(data: bytes, limits: "LimitsRecipe", place: str) -> tuple[Any, Counter[str]]:

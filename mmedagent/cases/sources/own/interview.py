@@ -152,10 +152,11 @@ class Interview:
     def _option_list(self) -> Question | None:
         return self._list("options", "option") if "options" in self._values else None
 
-    def _given_as(self) -> Question:
-        text = "How is the answer given: text, letter, number from 0, number from 1?"
+    def _given_as(self) -> Question | None:
         if "options" not in self._values:
-            text = "How is the answer given? Without options it can only be: text."
+            self._put("answer.given_as", "text")  # no guess: nothing else is possible
+            return None
+        text = "How is the answer given: text, letter, number from 0, number from 1?"
         return self._plain("answer.given_as", text, None)
 
     def _term(self, name: str, text: str, proposal: str | None = None) -> Question | None:
