@@ -207,7 +207,7 @@ def measure(way: str, release: Path, work: Path) -> dict[str, float]:
 
 
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """Draw seconds and peak memory over n, both axes logarithmic."""
+    """Draw CPU seconds and peak memory over n."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -216,13 +216,16 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
 
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     for axis, field, title in zip(
-        axes, ("seconds", "peak_gb"), ("seconds", "peak memory, GB"), strict=True
+        axes, ("cpu_seconds", "peak_gb"), ("CPU seconds", "peak memory, GB"), strict=True
     ):
         for way, style in zip(COMPARED, ("o-C0", "s-C0", "o--C1", "s--C1"), strict=True):
             points = [(row["cases"], row[field]) for row in rows if row["way"] == way]
-            axis.loglog(*zip(*points, strict=True), style, label=way, markersize=4)
+            axis.plot(*zip(*points, strict=True), style, label=way, markersize=4)
+        axis.set_xscale("log")
         axis.set(title=title, xlabel="cases")
         axis.grid(alpha=0.3)
+    axes[0].set_yscale("log")
+    axes[1].set_ylim(0, 2.1)
     axes[1].axhline(2, color="0.5", linestyle=":")
     axes[0].legend(frameon=False)
     figure.savefig(path, metadata={"Date": None})
