@@ -32,7 +32,7 @@ study-quick: panel ## The study's machinery on a few steps and cases; no science
 	@rm -rf runs/study-quick
 	@infra/timed.sh study-quick mmedagent study --quick
 
-test: data ## The fast tests (10 minutes or less)
+test: data ## The fast tests (some 8 minutes)
 	@infra/timed.sh test python -m pytest -m "not slow"
 
 test-slow: panel ## The slow tests
