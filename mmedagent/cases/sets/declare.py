@@ -1,6 +1,7 @@
 """`mmedagent data add`: declares a data set and runs its DVC stage; all of it or nothing."""
 
 import json
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,13 +16,19 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from mmedagent import atomic
-from mmedagent.cases.sets.arrival import place_release, release_digest
+from mmedagent.cases.sets.arrival import RELEASES, place_release, release_digest
 from mmedagent.cases.sets.lock import DATA, LOCK, Locked, read_lock
 from mmedagent.cases.sets.members import members_file
 from mmedagent.cases.sets.revisions import parse
 from mmedagent.cases.sets.stage import MERGED, add_stage, reproduce
 from mmedagent.cases.store import read_manifest
-from mmedagent.errors import BadDataError, MMedAgentError, StorageError, UsageError
+from mmedagent.errors import (
+    BadDataError,
+    InterruptedWithCheckpoint,
+    MMedAgentError,
+    StorageError,
+    UsageError,
+)
 from mmedagent.recipes.declarations import declaration_path, declaration_text, explain
 from mmedagent.recipes.params import PARAMS, with_data_sets
 from mmedagent.recipes.resolve import apply_overrides
@@ -78,7 +85,7 @@ def add_set(root: Path, request: Request, watch: Watch | None = None) -> Added:
         InterruptedWithCheckpoint: stopped; the same call goes on from the finished chunks.
     """
     _check(root, request)
-    with _alone(root), _restored(root, request.name):
+    with _alone(root), _cleared(root), _restored(root, request.name):
         recipe, members = _recipe(root, request, watch)
         atomic.write_text(declaration_path(root, recipe.name), declaration_text(recipe))
         return _make(root, recipe, members, watch)
@@ -206,6 +213,23 @@ def _alone(root: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise MMedAgentError("another `mmedagent data add` is under way: wait for it") from None
+
+
+@contextmanager
+def _cleared(root: Path) -> Iterator[None]:
+    """Remove the releases that a failed addition brought in: they may be a hospital's raw data.
+
+    After a stop they stay, for the same call goes on with them.
+    """
+    there = set((root / RELEASES).glob("*"))
+    try:
+        yield
+    except (InterruptedWithCheckpoint, KeyboardInterrupt):
+        raise
+    except BaseException:
+        for brought in set((root / RELEASES).glob("*")) - there:
+            shutil.rmtree(brought, ignore_errors=True)
+        raise
 
 
 @contextmanager

@@ -154,7 +154,7 @@ def test_a_release_that_cannot_be_read_leaves_no_trace(
     root: Path, releases: dict[str, Path], tmp_path: Path
 ) -> None:
     broken = write_files(tmp_path / "broken", {"notes.txt": "no release"})
-    before = state(root)
+    before, brought = state(root), sorted((root / "data/releases").iterdir())
     with pytest.raises(UsageError, match="VQA_RAD Dataset Public.json"):
         add_set(root, Request("other", "vqa-rad", broken))
     rows = [rad_row(0, question="")] + [rad_row(1, image_name="missing.jpg")]
@@ -166,6 +166,7 @@ def test_a_release_that_cannot_be_read_leaves_no_trace(
         add_set(root, Request("vqa-rad", "vqa-rad", releases["second"], sha256="0" * 64))
     assert caught.value.exit_code == 13
     assert state(root) == before
+    assert sorted((root / "data/releases").iterdir()) == brought  # they may be raw patient data
     assert git(root, "status", "--short") == "" and not (root / "data/other").exists()
 
 
