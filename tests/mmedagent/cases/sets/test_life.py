@@ -257,12 +257,16 @@ def test_reviews_that_came_become_part_of_the_version(root: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_leaves_all_as_it_was_and_the_same_call_goes_on(
-    root: Path, releases: dict[str, Path], number: signal.Signals
+    root: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     recipe = read_declaration(root / "data/sets/vqa-rad.yaml")
     before = state(root)
+    # Large enough that the signal finds the stage at work, however slow the machine is to look.
+    rows = [rad_row(n, image_name=f"synpic{n % 9}.jpg") for n in range(6000)]
+    long = write_files(tmp_path / "long", {"VQA_RAD Dataset Public.json": rows})
+    pictures = {f"VQA_RAD Image Folder/synpic{n}.jpg": picture(n) for n in range(9)}
     process = subprocess.Popen(
-        [sys.executable, "-c", ADDING, str(releases["second"])],
+        [sys.executable, "-c", ADDING, str(write_files(long, pictures))],
         cwd=root,
         start_new_session=True,
         stdout=subprocess.PIPE,
