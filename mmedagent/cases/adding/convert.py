@@ -18,6 +18,10 @@ from mmedagent.cases.sources.contract import SourceCase, SourceImage
 from mmedagent.errors import BadDataError
 from mmedagent.recipes.sets import DataSetRecipe
 
+OWN = "own"
+"""The source whose words are a hospital's."""
+UNSHOWN = "not shown: a word that the table of modalities lacks"
+
 
 @dataclass
 class Outcome:
@@ -61,7 +65,7 @@ class Converter:
         modality = canonical(question.modality)
         specialty = specialty_of(modality) if modality else None
         if modality is None or specialty is None:
-            outcome.unmapped[self._scrubber.scrub(question.modality).text] += 1
+            outcome.unmapped[self._named(question.modality, modality)] += 1
             return None
         options, answer = self._options(question, outcome)
         try:
@@ -89,6 +93,16 @@ class Converter:
             # Not the error's own text: it holds the row's.
             fields = sorted({".".join(map(str, one["loc"])) or "case" for one in error.errors()})
             raise BadDataError(f"{question.row}: {', '.join(fields)}: no valid case") from None
+
+    def _named(self, word: str, modality: str | None) -> str:
+        """Return what may be said of a modality without a specialty.
+
+        A public set's word is its own; a hospital's may be a patient's name, where the mapping has
+        the wrong column.
+        """
+        if self._recipe.source.name == OWN and modality is None:
+            return UNSHOWN
+        return self._scrubber.scrub(word).text
 
     def _options(self, question: SourceCase, outcome: Outcome) -> tuple[tuple[str, ...], str]:
         """Return options and answer without personal data; equal texts stay equal."""
