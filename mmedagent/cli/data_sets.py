@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 _console = Console(highlight=False)
 SetName = Annotated[str, typer.Argument(help="The set's name: lower-case letters, digits, dashes.")]
+JudgeOption = Annotated[
+    bool, typer.Option(help="Judge the version afterwards: exit 13 when it is not fit.")
+]
+FieldsOption = Annotated[
+    list[str] | None, typer.Option("--set", help="A field of the set: images.max_side=512")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -43,12 +49,8 @@ def add(
     sha256: Annotated[
         str | None, typer.Option(help="Refuse another release than the one with this digest.")
     ] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="A field of the set: images.max_side=512")
-    ] = None,
-    validate: Annotated[
-        bool, typer.Option(help="Judge the version afterwards: exit 13 when it is not fit.")
-    ] = True,
+    set_: FieldsOption = None,
+    validate: JudgeOption = True,
 ) -> None:
     """Add a data set: declare it, pin its release, make its version as a DVC stage, judge it.
 
@@ -95,9 +97,7 @@ def merge(
     members: Annotated[
         list[str] | None, typer.Argument(help="The sets to merge; none pins the same ones anew.")
     ] = None,
-    validate: Annotated[
-        bool, typer.Option(help="Judge the version afterwards: exit 13 when it is not fit.")
-    ] = True,
+    validate: JudgeOption = True,
 ) -> None:
     """Make one data set of several: their cases as they are, each member pinned by its digest.
 
