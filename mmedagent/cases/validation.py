@@ -80,17 +80,8 @@ def validate(
             gather(facts, cases, manifest, recipe, run.tell, stop, workers)
             now = distributions_of(cases)
             pages, results = _judge(run, reviewed, earlier, now)
-        listed = list(kept_findings(facts, LISTED))
         summary = _summary(run, results, reviewed) | {"drift_judged": earlier is not None}
-        read = partial(read_images, cases, manifest, facts)
-        content = {name: summary[name] for name in ("schema", "data_set", "data_digest")}
-        found = {"findings": listed, "stale": summary["stale_reviews"]}
-        with atomic.new_folder(out) as aside:
-            atomic.write_text(aside / "index.html", docs_page(summary, pages))
-            atomic.write_text(aside / "findings.html", findings_page(summary, listed, read))
-            atomic.write_json(aside / "findings.json", content | found)
-            atomic.write_json(aside / "distributions.json", content | {"distributions": now})
-            atomic.write_json(aside / "validation.json", summary)
+        listed = _publish(out, run, summary, pages, now)
     if not summary["success"]:
         # The facts stay: once people have reviewed what was found, judging again takes seconds.
         raise BadDataError(_message(cases, out, summary, listed))
@@ -119,6 +110,23 @@ class _Run:
         """Stop here when that was asked for; the facts stay."""
         if self.stop.asked:
             raise self.stop.stopped(str(self.facts.path.parent))
+
+
+def _publish(
+    out: Path, run: _Run, summary: dict[str, Any], pages: dict[str, str], now: Distributions
+) -> list[dict[str, Any]]:
+    """Write the evidence as a whole; return the findings that are listed one by one."""
+    listed = list(kept_findings(run.facts, LISTED))
+    read = partial(read_images, run.cases, run.manifest, run.facts)
+    content = {name: summary[name] for name in ("schema", "data_set", "data_digest")}
+    found = {"findings": listed, "stale": summary["stale_reviews"]}
+    with atomic.new_folder(out) as aside:
+        atomic.write_text(aside / "index.html", docs_page(summary, pages))
+        atomic.write_text(aside / "findings.html", findings_page(summary, listed, read))
+        atomic.write_json(aside / "findings.json", content | found)
+        atomic.write_json(aside / "distributions.json", content | {"distributions": now})
+        atomic.write_json(aside / "validation.json", summary)
+    return listed
 
 
 def _judge(
