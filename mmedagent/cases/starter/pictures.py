@@ -62,9 +62,10 @@ def cut(image: Image.Image, x: float, y: float, side: float) -> Image.Image:
     side = min(side, image.width, image.height)
     left = min(max(x - side / 2, 0), image.width - side)
     top = min(max(y - side / 2, 0), image.height - side)
-    return image.convert("RGB").crop(
-        (round(left), round(top), round(left) + round(side), round(top) + round(side))
-    )
+    # Rounded, the edge may be half a pixel longer: it stays inside all the same.
+    edge = round(side)
+    x0, y0 = min(round(left), image.width - edge), min(round(top), image.height - edge)
+    return image.convert("RGB").crop((x0, y0, x0 + edge, y0 + edge))
 
 
 def grid(image: Image.Image, side: int, step: int) -> list[tuple[str, Image.Image, float]]:

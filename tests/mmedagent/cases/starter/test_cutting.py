@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -76,6 +76,7 @@ def test_a_window_maps_its_ends_to_black_and_white() -> None:
     width=st.integers(5, 60), height=st.integers(5, 60), x=st.floats(-20, 80),
     y=st.floats(-20, 80), side=st.floats(2, 80),
 )  # fmt: skip
+@example(width=5, height=5, x=0.0, y=4.0, side=3.5)
 def test_cuts_are_square_and_inside(
     width: int, height: int, x: float, y: float, side: float
 ) -> None:
