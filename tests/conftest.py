@@ -1,15 +1,27 @@
-"""What tests of several rooms share: one real object store for the whole session."""
+"""What tests of several rooms share: one real object store for the whole session.
 
+Property tests draw the same examples every time, so that a red run is the commit's doing;
+`HYPOTHESIS_PROFILE=explore` draws new ones.
+"""
+
+import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mmedagent.recipes.storage import StorageConfig
 from mmedagent.storage.local import ensure_local_store, stop_local_store
 from mmedagent.storage.store import ObjectStore
+
+# No deadline: other work on the machine would decide about the outcome.
+_CALM = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("repeatable", derandomize=True, **_CALM)
+settings.register_profile("explore", **_CALM)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @pytest.fixture(scope="session")
