@@ -38,9 +38,7 @@ def study(
         list[str] | None,
         typer.Option("--rows", help="Rows by name or pattern: `full`, `*-by_tier`. Repeatable."),
     ] = None,
-    jobs: Annotated[
-        int | None, typer.Option(help="Cells side by side. [default: the cores]", min=1)
-    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Cells at a time [the cores].", min=1)] = None,
     memory: Annotated[
         str | None,
         typer.Option(help="Memory of all cells together: `6G`. [default: 70 % of what is free]"),

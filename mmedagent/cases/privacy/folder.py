@@ -115,6 +115,7 @@ def _refusal(source: Path, others: list[int], total: int) -> str:
     )
 
 
+@quiet()
 def _copy(
     path: Path,
     target: Path,
@@ -125,19 +126,6 @@ def _copy(
     place: str,
 ) -> dict[str, Any]:
     """Write one copy and return its line of the journal."""
-    with quiet():
-        return _copied(path, target, pseudonyms, finder, pixels, skip_others, place)
-
-
-def _copied(
-    path: Path,
-    target: Path,
-    pseudonyms: Pseudonyms,
-    finder: BurnedInText,
-    pixels: PixelPolicy,
-    skip_others: bool,
-    place: str,
-) -> dict[str, Any]:
     import pydicom
 
     try:

@@ -90,6 +90,16 @@ def _least(count: int) -> Callable[[Any], bool]:
     return lambda match: digits(match["v"]) >= count
 
 
+def _labelled(kind: str, labels: str) -> Rule:
+    """Return the rule for a value of three characters or more behind one of these labels."""
+    return rule(
+        kind,
+        rf"(?<![\p{{L}}\p{{M}}])(?:{labels}){_NUMBER_WORD}\s*[.:：#=,\-]*\s*(?:\(?(?:no|nr|id)\)?[.:]\s*)?{_VALUE}{_UNIT}",
+        ignore_case=True,
+        check=_least(3),
+    )
+
+
 def _code(match: Any) -> bool:
     """Say whether a bare token of letters and digits is long enough for a record number."""
     value = match["v"]
@@ -175,24 +185,9 @@ RULES: tuple[Rule, ...] = (
         check=_least(4),
     ),
     # Numbers with a label.
-    rule(
-        "national id",
-        rf"(?<![\p{{L}}\p{{M}}])(?:{_NATIONAL_LABELS}){_NUMBER_WORD}\s*[.:：#=,\-]*\s*(?:\(?(?:no|nr|id)\)?[.:]\s*)?{_VALUE}{_UNIT}",
-        ignore_case=True,
-        check=_least(3),
-    ),
-    rule(
-        "device id",
-        rf"(?<![\p{{L}}\p{{M}}])(?:{_DEVICE_LABELS}){_NUMBER_WORD}\s*[.:：#=,\-]*\s*(?:\(?(?:no|nr|id)\)?[.:]\s*)?{_VALUE}{_UNIT}",
-        ignore_case=True,
-        check=_least(3),
-    ),
-    rule(
-        "record number",
-        rf"(?<![\p{{L}}\p{{M}}])(?:{_STRONG_LABELS}){_NUMBER_WORD}\s*[.:：#=,\-]*\s*(?:\(?(?:no|nr|id)\)?[.:]\s*)?{_VALUE}{_UNIT}",
-        ignore_case=True,
-        check=_least(3),
-    ),
+    _labelled("national id", _NATIONAL_LABELS),
+    _labelled("device id", _DEVICE_LABELS),
+    _labelled("record number", _STRONG_LABELS),
     rule(
         "record number",
         rf"(?<![\p{{L}}\p{{M}}])(?:{_WEAK_LABELS})(?:\s*(?:no|nr|num|number|nº|n°|№|#|id|号|番号|번호|رقم|संख्या|номер))+\s*[.:：#=]*\s*{_VALUE}{_UNIT}",
