@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mmedagent.recipes.privacy import PrivacyRecipe
 
+OWN = "own"
+"""The source of a hospital's own cases, whose words may name a patient."""
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -16,10 +16,8 @@ from mmedagent.cases.privacy.report import Place, PrivacyReport
 from mmedagent.cases.privacy.text import TextScrubber
 from mmedagent.cases.sources.contract import SourceCase, SourceImage
 from mmedagent.errors import BadDataError
-from mmedagent.recipes.sets import DataSetRecipe
+from mmedagent.recipes.sets import OWN, DataSetRecipe
 
-OWN = "own"
-"""The source whose words are a hospital's."""
 UNSHOWN = "not shown: a word that the table of modalities lacks"
 
 

@@ -32,13 +32,11 @@ from mmedagent.errors import (
 from mmedagent.recipes.declarations import declaration_path, declaration_text, explain
 from mmedagent.recipes.params import PARAMS, with_data_sets
 from mmedagent.recipes.resolve import apply_overrides
-from mmedagent.recipes.sets import DataSetRecipe
+from mmedagent.recipes.sets import OWN, DataSetRecipe
 from mmedagent.storage.dvc_command import dvc
 
 RESERVED = ("starter", "sets", "reviews", "releases", "base", "panel")
 """Names of other stages, and of folders in `data`."""
-OWN = "own"
-"""The source of a hospital's own cases."""
 Watch = Callable[[str, int, int], None]
 """Told the phase, what is done of it, and how much there is (0 when unknown)."""
 
